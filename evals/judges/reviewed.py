@@ -20,7 +20,7 @@ from skills_dspy.base.records import Reason, SeedExample
 from skills_dspy.commands.review.rated import RatedRow, StageVerdict, rated_rows, settings_of
 from skills_dspy.model.steps import STEPS
 from skills_dspy.pipeline.draw import seed_examples, standard_of
-from skills_dspy.store.reviews import Review, read_reviews, review_place, standing, verdict_on
+from skills_dspy.store.reviews import DID, Review, read_reviews, review_place, standing, verdict_on
 from skills_dspy.store.run_dir import RunPaths, runs_at
 from skills_dspy.store.run_json import NotedServer, RunJson, known_run, needed, run_json_errors
 from skills_dspy.tasks.spec import TaskSpec
@@ -128,7 +128,7 @@ def card_of_reviews(runs: Sequence[ReviewedRun], judges: Sequence[str]) -> tuple
 def head_of_reviews(content: dict[str, Any]) -> list[tuple[str, str]]:
     """The facts of that report for people."""
     counts = content["reviews"]
-    ways = ", ".join(f"{counts[name]} {did}" for name, did in _DID.items() if counts.get(name))
+    ways = ", ".join(f"{counts[name]} {did}" for name, did in DID.items() if counts.get(name))
     facts = [
         ("Answered by", "; ".join(content["answered_by"])),
         ("Models", f"judge {', '.join(content['judge_models'])}, tagger {', '.join(content['tagger_models'])}"),
@@ -140,9 +140,6 @@ def head_of_reviews(content: dict[str, Any]) -> list[tuple[str, str]]:
     if unknown := content.get("unknown_verdicts"):
         facts.append(("Left out", f"{unknown} verdicts whose labels stand in a journal that is not there"))
     return facts
-
-
-_DID = {"accept": "accepted", "reject": "rejected", "edit": "edited"}
 
 
 def _facts(runs: Sequence[ReviewedRun], unknown: int) -> dict[str, Any]:
@@ -159,7 +156,7 @@ def _facts(runs: Sequence[ReviewedRun], unknown: int) -> dict[str, Any]:
         "judge_models": list(dict.fromkeys(names.get("validator", "unknown") for names in models)),
         "tagger_models": list(dict.fromkeys(names.get("tagger", "unknown") for names in models)),
         "tasks": list(dict.fromkeys(row.rated.row.task_name for run in runs for row in run.rows)),
-        "reviews": {name: counts[name] for name in _DID if counts[name]},
+        "reviews": {name: counts[name] for name in DID if counts[name]},
         **({"decided_again": again} if again else {}),
         **({"unknown_verdicts": unknown} if unknown else {}),
     }
@@ -173,7 +170,6 @@ def _cases(paths: RunPaths, run: RunJson, rated: RatedRow, review: Review) -> It
         examples = _standard(needed(task.seed_examples, "seed_examples"), rated)
         name = needed(task.task_name, "task_name")
     kind = "freeform" if row.context is None else "grounded"
-    description = run.derived_description if not (task.task_description or "").strip() else task.task_description
     for step in (f"judge_question_{kind}", "tag_instruction_quality", f"judge_pair_{kind}", "tag_sample_quality"):
         scale = SCALE_OF_STEP[step]
         if not examples or (scale.about == "pair" and row.response is None):
@@ -183,7 +179,7 @@ def _cases(paths: RunPaths, run: RunJson, rated: RatedRow, review: Review) -> It
             id=f"{step}/{name}/review-{row.id}",
             step=step,
             task=name,
-            task_description=description or "",
+            task_description=run.description(),
             examples=examples,
             context=row.context,
             question=row.instruction or "",

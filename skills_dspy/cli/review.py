@@ -9,8 +9,7 @@ from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.commands.review.opening import OpenedReview, open_review
 from skills_dspy.commands.review.order import Order
 from skills_dspy.commands.review.server import opened
-
-_DID = {"accept": "accepted", "reject": "rejected", "edit": "edited"}
+from skills_dspy.store.reviews import DID
 
 
 def review_command(options: ReviewOptions) -> int:
@@ -38,7 +37,7 @@ def review_command(options: ReviewOptions) -> int:
 
 def _progress(review: OpenedReview) -> str:
     counts = review.desk.counts()
-    ways = ", ".join(f"{counts[verdict]} {did}" for verdict, did in _DID.items() if counts[verdict])
+    ways = ", ".join(f"{counts[verdict]} {did}" for verdict, did in DID.items() if counts[verdict])
     return f"{counts.total()} of {review.rows} rows looked at{f' ({ways})' if ways else ''}"
 
 

@@ -4,13 +4,14 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from skills_dspy.base.errors import DiskFull, RunDirError, StorageError
 from skills_dspy.store.aside import written_aside
+from skills_dspy.store.files import storage_errors
 
 APPLICATION_ID = 0x736B6473
 """What SQLite keeps in the header of our files: the letters "skds"."""
@@ -158,6 +159,13 @@ class JournalReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def journal_at(path: Path) -> AbstractContextManager[JournalReader | None]:
+    """The journal there, closed in the end; None where there is no such file. It raises what `JournalReader.open` does."""
+    with storage_errors("read", path):
+        there = path.is_file()
+    return JournalReader.open(path) if there else nullcontext()
 
 
 def pack(source: Path, target: Path) -> None:

@@ -22,6 +22,15 @@ from skills_dspy.store.run_json import RunJson, origin_of
 ReviewVerdict = Literal["accept", "reject", "edit", "skip", "undo"]
 """What a person did with a row; `undo` takes back all that was said of it before."""
 
+DID: dict[ReviewVerdict, str] = {
+    "accept": "accepted",
+    "reject": "rejected",
+    "edit": "edited",
+    "skip": "skipped",
+    "undo": "took back its choice of",
+}
+"""The same in words: what a person did, followed by the row."""
+
 Blamed = Literal["question", "answer"]
 """What is wrong with a rejected row: its question, or its answer alone."""
 

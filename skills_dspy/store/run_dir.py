@@ -76,6 +76,12 @@ class RunPaths:
         with storage_errors("read", self.folder):
             return self.run_json.exists() or self.journal.exists()
 
+    def report_folders(self, task_name: str, usual: str) -> tuple[Path, Path, Path]:
+        """Where reports about a run may lie: with it, in the folder of all runs, and in the folder `usual` beside that."""
+        folder = self.folder.absolute()
+        root = folder.parents[min(len(PurePosixPath(task_name).parts), len(folder.parents)) - 1]
+        return folder, root, root.parent / usual
+
 
 class RunDir:
     """A run's directory with the right to write there, until it is closed or the process ends."""

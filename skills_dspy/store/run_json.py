@@ -213,6 +213,13 @@ class RunJson(_Part):
         """The type of a content; ValueError where it is not what a run writes."""
         return cls.model_validate({**content, "content": content})
 
+    def description(self, *, marked: bool = False) -> str:
+        """What prompts said that the skill is; one that the generator derived, as the task has none, is `marked` as that."""
+        stated = (self.task.task_description if self.task else None) or ""
+        if stated.strip() or not self.derived_description:
+            return stated
+        return self.derived_description + " (derived by the generator)" * marked
+
 
 def needed(value: _T | None, name: str) -> _T:
     """The value that a reader cannot do without; KeyError where it is not there."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
@@ -122,8 +122,6 @@ def student_reports(paths: RunPaths, task_name: str) -> tuple[tuple[NotedStudent
 
 
 def _places(paths: RunPaths, task_name: str) -> Iterator[Path]:
-    folder = paths.folder.absolute()
-    root = folder.parents[min(len(PurePosixPath(task_name).parts), len(folder.parents)) - 1]
-    usual = root.parent / USUAL_PLACE
-    yield from (place / STUDENT_REPORT for place in (folder, root, usual))
-    yield from sorted(usual.glob(f"*/{STUDENT_REPORT}"))
+    folders = paths.report_folders(task_name, USUAL_PLACE)
+    yield from (folder / STUDENT_REPORT for folder in folders)
+    yield from sorted(folders[-1].glob(f"*/{STUDENT_REPORT}"))

@@ -1,4 +1,4 @@
-"""Runs' directories for the tests of exports: written by hand, row by row."""
+"""Runs' directories written by hand, row by row, what a person says of their rows, and exports of them."""
 
 import json
 import zlib
@@ -7,11 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from skills_dspy.base.columns import TAG_NAMES
-from skills_dspy.base.records import PairVerdict, Provenance, QuestionVerdict, Record, SeedExample, SoftRating, Tags
+from skills_dspy.base.records import (
+    PairVerdict,
+    Provenance,
+    QuestionVerdict,
+    Record,
+    Rejection,
+    SeedExample,
+    SoftRating,
+    Tags,
+)
+from skills_dspy.commands.export.card import Tally
+from skills_dspy.commands.export.export import PREFERENCES, ExportRequest, Format, write_export
 from skills_dspy.commands.export.layouts import RATED_TAGS
 from skills_dspy.commands.export.source import SourceRun, find_sources
+from skills_dspy.store.reviews import Review, ReviewLog, text_mark
+from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.making import FREEFORM, GROUNDED
 
+STAMP = "2026-01-31T10_00_00"
 SOFT = SoftRating(probabilities={"1": 0.25, "2": 0.25, "3": 0.5}, expected=2.25, mass=0.9)
 
 
@@ -141,6 +155,25 @@ def write_run(
 def sources(*places: Path) -> tuple[SourceRun, ...]:
     """The runs there."""
     return find_sources(places)
+
+
+def say(folder: Path, row: Record | Rejection, verdict: str, **more: Any) -> None:
+    """What a person says of a row of the run in a folder."""
+    log = ReviewLog(RunPaths(folder))
+    log.read()
+    review = Review.model_validate({"id": row.id, "text": text_mark(row), "verdict": verdict, **more})
+    assert log.add(review, log.changes(row.id)) is None
+
+
+def exported(place: Path, out: Path, layout: Format = "messages", **options: Any) -> Tally:
+    """Export the runs at a place."""
+    runs = find_sources([place], PREFERENCES.get(layout, "accepted"))
+    return write_export(ExportRequest(runs, layout, out, STAMP, **options))
+
+
+def json_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSONL file."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

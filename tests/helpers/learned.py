@@ -14,7 +14,6 @@ BEFORE = 3.0
 
 def learned(of: Path, **changes: Any) -> str:
     """The text of a report about the rows of a run's directory as they are now."""
-    digest = hashlib.sha256((of / "data.jsonl").read_bytes()).hexdigest()
     taught = [
         {
             "lesson": name,
@@ -27,8 +26,18 @@ def learned(of: Path, **changes: Any) -> str:
         }
         for name, (rows, loss) in LOSSES.items()
     ]
-    told = {"student": "models/small.gguf", "runs": {"test/foxes": digest}, "verdicts": [SAID, "More."], "before": BEFORE}
+    told = {
+        "student": "models/small.gguf",
+        "runs": {"test/foxes": digest_of(of)},
+        "verdicts": [SAID, "More."],
+        "before": BEFORE,
+    }
     return json.dumps({**told, "taught": taught, **changes})
+
+
+def digest_of(run: Path) -> str:
+    """By what a report knows the rows of a run."""
+    return hashlib.sha256((run / "data.jsonl").read_bytes()).hexdigest()
 
 
 def around(value: float) -> dict[str, float]:

@@ -10,6 +10,19 @@ from typing import Any
 
 from skills_dspy.cli.report import near_copies
 from skills_dspy.commands.report.make import ReportRequest, write_report
+from tests.helpers.exporting import a_record, a_run_json, write_run
+
+ESCAPES = (
+    "</script><script>window.acted = 1</script>",
+    "<!--<script>window.acted = 1",
+    '"><img src=x onerror="window.acted = 1"><svg onload=window.acted=1>',
+    "</title><style>body{display:none}</style><iframe src=https://example.org></iframe>",
+    "&lt;b&gt; &amp; &#60; \\u003cscript\\u003e ${window.acted=1} {{script}} {{data}}",
+    "javascript:window.acted=1 [a](javascript:window.acted=1) ![b](https://example.org/b.png)",
+    "]]> --> ' \" ` \\ \u2028\u2029\u202eright to left\u202c\x00\x1b[31mred\x9b2J half \ud83d",
+    "مرحبا 你好 👩\u200d👧 e\u0301",
+)
+"""What would act in a page, a terminal or a parser if it were taken for anything but text."""
 
 _BLOCK = re.compile(r'<script type="([a-z/]+)" id="([a-z0-9-]+)">(.*?)</script>', re.DOTALL)
 
@@ -28,6 +41,12 @@ def reported(out: Path, *places: Path, other: Path | None = None, overwrite: boo
     """Make a report of some places, and read it."""
     write_report(ReportRequest(places, other, out, overwrite, "0.0.0"), near_copies)
     return read_page(out)
+
+
+def hostile_run(root: Path) -> Path:
+    """A run with such a text wherever a text can stand."""
+    records = [a_record(f"{n:016x}", text, f"answer {text}", f"context {text}") for n, text in enumerate(ESCAPES)]
+    return write_run(root, records, a_run_json(ESCAPES[0], note=ESCAPES[2], accepted=len(records)))
 
 
 def read_page(path: Path) -> ReadPage:

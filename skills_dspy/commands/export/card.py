@@ -18,7 +18,7 @@ from skills_dspy.commands.export.judges import JudgeRates
 from skills_dspy.commands.export.layouts import ThoughtfulRecord
 from skills_dspy.commands.export.markdown import cell, markdown_table
 from skills_dspy.commands.export.preferences import HUB_TAG, columns_in_words, judges_section, preferences_in_words
-from skills_dspy.commands.export.reviewed import ExportRow, JudgedAnswer, Rows
+from skills_dspy.commands.export.reviewed import ExportRow, JudgedAnswer, Rows, exported_answer
 from skills_dspy.commands.export.split import SplitBasis
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.similarity.languages import languages_of, load_classifier
@@ -80,12 +80,12 @@ class Tally:
 
     def reviews(self) -> str | None:
         """How many rows a person has looked at, in a sentence; None where nobody has looked at any."""
-        if not self.looked_at.total() - self.looked_at["none"]:
+        count = self.looked_at.total() - self.looked_at["none"]
+        if not count:
             return None
         rejected = "rejected" if self.labels or self.lengths.counts else "rejected and left out"
         ways = (("accept", "accepted"), ("edit", "edited"), ("reject", rejected))
         said = ", ".join(f"{self.looked_at[verdict]:,} {did}" for verdict, did in ways if self.looked_at[verdict])
-        count = self.looked_at.total() - self.looked_at["none"]
         return f"A person looked at {count:,} of {self.looked_at.total():,} rows: {said}"
 
     def add(self, row: ExportRow, side: str) -> None:
@@ -98,8 +98,7 @@ class Tally:
         elif isinstance(row, JudgedAnswer):
             self.labels[row.label] += 1
         if len(self.texts) < _TEXTS:
-            answer = row.chosen.answer if isinstance(row, AnswerPair) else row.response
-            self.texts.append(f"{row.instruction}\n{answer}")
+            self.texts.append(f"{row.instruction}\n{exported_answer(row)}")
         if isinstance(row, Record):
             self._note(row)
 

@@ -59,11 +59,10 @@ def facts_of(run: RunJson) -> RunFacts:
     task, server = needed(run.task, "task"), run.server or NotedServer()
     inputs, config, screen = run.inputs or Inputs(), run.config or {}, run.decontamination or Decontamination()
     funnel = run.result.funnel if run.result and run.result.funnel else FunnelCounts(candidates=0, accepted=0, rejected=())
-    stated, derived = task.task_description or "", run.derived_description
     cosine = "not compared" if screen.max_cosine is None else str(screen.max_cosine)
     return RunFacts(
         task_name=needed(task.task_name, "task_name"),
-        description=f"{derived} (derived by the generator)" if derived and not stated.strip() else stated,
+        description=run.description(marked=True),
         created_by=task.created_by or NOT_STATED,
         licence=task.licence or None,
         seeds=needed(task.seed_examples, "seed_examples"),

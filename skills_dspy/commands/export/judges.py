@@ -5,9 +5,9 @@ the judges had said of them. Such a report names all models and servers, and no 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,10 +19,9 @@ from skills_dspy.model.server.names import same_model
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.run_dir import JUDGES_REPORTS
 
-REPORT = JUDGES_REPORTS[0]
-"""What `eval judges` calls its report."""
+_REPORT = JUDGES_REPORTS[0]
 _USUAL_PLACE = "output-evals"
-"""Where it puts it unless it is told otherwise, beside the folder of runs."""
+"""Where `eval judges` puts its report unless it is told otherwise, beside the folder of runs."""
 _THRESHOLDS = {
     "judge_question": "judges.question_pass",
     "judge_pair": "judges.pair_pass",
@@ -127,7 +126,8 @@ def judge_rates(runs: Sequence[SourceRun], given: Path | None) -> tuple[tuple[Ju
     """
     rates, said, read = dict[JudgeRates, None](), dict[str, None](), dict[Path, _Report | str]()
     for run in runs:
-        path = given or next((place for place in _places(run) if place.is_file()), None)
+        places = (folder / _REPORT for folder in run.paths.report_folders(run.facts.task_name, _USUAL_PLACE))
+        path = given or next(filter(Path.is_file, places), None)
         if path is None:
             continue
         report = read[path] = read.get(path) or _read(path)
@@ -142,12 +142,6 @@ def judge_rates(runs: Sequence[SourceRun], given: Path | None) -> tuple[tuple[Ju
         said[f"How often the judges err: from {path}"] = None
         said |= dict.fromkeys(unknown)
     return tuple(rates), list(said)
-
-
-def _places(run: SourceRun) -> Iterable[Path]:
-    folder = run.paths.folder.absolute()
-    root = folder.parents[min(len(PurePosixPath(run.facts.task_name).parts), len(folder.parents)) - 1]
-    return folder / REPORT, root / REPORT, root.parent / _USUAL_PLACE / REPORT
 
 
 def _read(path: Path) -> _Report | str:

@@ -40,10 +40,17 @@ def user_turn(question: str, context: str | None) -> str:
     return question if context is None else context.rstrip("\n") + "\n\n" + question
 
 
-def _turns(record: Record, system: str | None) -> list[dict[str, str]]:
-    question = user_turn(record.instruction, record.context)
-    said = [{"role": "user", "content": question}, {"role": "assistant", "content": record.response, **_thoughts(record)}]
+def _asked(question: str, context: str | None, system: str | None) -> list[dict[str, str]]:
+    said = [{"role": "user", "content": user_turn(question, context)}]
     return said if system is None else [{"role": "system", "content": system}, *said]
+
+
+def _answered(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
+
+def _turns(record: Record, system: str | None) -> list[dict[str, str]]:
+    return [*_asked(record.instruction, record.context, system), _answered(record.response) | _thoughts(record)]
 
 
 def begins_export(layout: str, head: bytes) -> bool:
@@ -67,20 +74,11 @@ def alpaca_row(record: Record) -> dict[str, Any]:
     return row | _thoughts(record)
 
 
-def _asked(question: str, context: str | None, system: str | None) -> list[dict[str, str]]:
-    said = [{"role": "user", "content": user_turn(question, context)}]
-    return said if system is None else [{"role": "system", "content": system}, *said]
-
-
-def _answered(text: str | None) -> list[dict[str, str]]:
-    return [{"role": "assistant", "content": text or ""}]
-
-
 def kto_row(row: JudgedAnswer, system: str | None = None) -> dict[str, Any]:
     """Unpaired preference, as TRL's KTOTrainer reads it: a good answer is true, one that was rejected for itself false."""
     return {
         "prompt": _asked(row.instruction, row.context, system),
-        "completion": _answered(row.response),
+        "completion": [_answered(row.response)],
         "label": row.label,
         "id": row.id,
     }
@@ -90,8 +88,8 @@ def dpo_row(pair: AnswerPair, system: str | None = None) -> dict[str, Any]:
     """Paired preference, as TRL's DPOTrainer reads it; it does without margin, scale and id, which others may use."""
     return {
         "prompt": _asked(pair.instruction, pair.context or None, system),
-        "chosen": _answered(pair.chosen.answer),
-        "rejected": _answered(pair.rejected.answer),
+        "chosen": [_answered(pair.chosen.answer)],
+        "rejected": [_answered(pair.rejected.answer)],
         "margin": pair.margin,
         "scale": pair.scale,
         "id": pair.id,

@@ -34,6 +34,11 @@ ExportRow = Record | JudgedAnswer | AnswerPair
 """A row as it is exported."""
 
 
+def exported_answer(row: ExportRow) -> str:
+    """Its answer; of two that are compared the chosen one."""
+    return row.chosen.answer if isinstance(row, AnswerPair) else row.response
+
+
 def review_of(row: FileRow, own: Mapping[str, Review], others: Mapping[str, Review]) -> Review | None:
     """What a person said of a row in its own run, else in another; of a pair it is about the first answer, the run's own."""
     shown: Record | Rejection

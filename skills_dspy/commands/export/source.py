@@ -18,16 +18,17 @@ from skills_dspy.base.errors import NothingToExport, RunDirError
 from skills_dspy.base.records import AnswerPair, Record, Rejection, seed_texts
 from skills_dspy.base.residue import residue_of_pair
 from skills_dspy.commands.export.facts import RunFacts, facts_of
-from skills_dspy.commands.export.reviewed import LET_BE, ExportRow, FileRow, Rows, honoured, review_of
+from skills_dspy.commands.export.reviewed import LET_BE, ExportRow, FileRow, Rows, exported_answer, honoured, review_of
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.reviews import Review, read_reviews, review_place, standing, text_mark
 from skills_dspy.store.run_dir import RunPaths, runs_at
 from skills_dspy.store.run_json import known_run, run_json_errors
 
-_BLOCK = 1 << 20
+_Texts = tuple[str, str, str | None]
+"""Question, answer and context."""
 
-_Read = tuple[str, tuple[tuple[str, str, str | None], ...], FileRow]
-"""A row with its place, and with question, answer and context as they stand there; twice for a pair of answers."""
+_Read = tuple[str, tuple[_Texts, ...], FileRow]
+"""A row with its place, and with its texts as they stand there; twice for a pair of answers."""
 
 _JUDGED = (("judge_pair", "judged bad"), ("sample_quality", "filtered"))
 """Stage and reason of those rejections that are a verdict on an answer."""
@@ -92,13 +93,7 @@ def _whole_rows(path: Path) -> int:
         if not path.exists():
             return 0
         with path.open("rb") as file:
-            start = file.seek(0, 2)
-            while start:
-                end, start = start, max(0, start - _BLOCK)
-                file.seek(start)
-                if (newline := file.read(end - start).rfind(b"\n")) >= 0:
-                    return start + newline + 1
-    return 0
+            return sum(len(line) for line in file if line.endswith(b"\n"))
 
 
 @dataclass(slots=True)
@@ -162,16 +157,11 @@ class ExportRows:
             known = (run.facts.description, *seed_texts(run.facts.seeds))
             for place, texts, row in self._rows(run):
                 review = review_of(row, run.reviews, others)
-                verdict = self._verdict(review)
+                verdict = "none" if review is None else review.verdict
+                if review is not None:
+                    self.there.add((review.id, review.text))
                 kept = honoured(row, review, self.kind)
-                checked = texts
-                if verdict == "edit" and kept is not None:
-                    answer = kept.chosen.answer if isinstance(kept, AnswerPair) else kept.response
-                    checked = ((kept.instruction, answer, texts[0][2]), *texts[1:])
-                found = None
-                if not self.keep_residue and kept is not None:
-                    found = next(filter(None, (residue_of_pair(*each, known) for each in checked)), None)
-                if found is not None:
+                if (found := self._residue(kept, texts, known, edited=verdict == "edit")) is not None:
                     self.left_over.append(f"{place}: {found}")
                     continue
                 if row.id in seen:
@@ -185,12 +175,13 @@ class ExportRows:
                     yield number, kept
             seen |= own
 
-    def _verdict(self, review: Review | None) -> str:
-        """What a person said of a row that is there, which is noted."""
-        if review is None:
-            return "none"
-        self.there.add((review.id, review.text))
-        return review.verdict
+    def _residue(self, kept: ExportRow | None, texts: tuple[_Texts, ...], known: Sequence[str], *, edited: bool) -> str | None:
+        """What a machine has left in a row that is to be exported, by its texts as they stand there or were `edited`."""
+        if self.keep_residue or kept is None:
+            return None
+        if edited:
+            texts = ((kept.instruction, exported_answer(kept), texts[0][2]), *texts[1:])
+        return next(filter(None, (residue_of_pair(*each, known) for each in texts)), None)
 
     def _rows(self, run: SourceRun) -> Iterator[_Read]:
         if self.kind == "pairs":
@@ -214,9 +205,7 @@ class ExportRows:
                     return
         raise RunDirError(f"{path} has changed while it was read; wait for the run that writes there, then export again")
 
-    def _row(
-        self, path: Path, number: int, line: bytes, kind: type[FileRow]
-    ) -> tuple[tuple[tuple[str, str, str | None], ...], FileRow]:
+    def _row(self, path: Path, number: int, line: bytes, kind: type[FileRow]) -> tuple[tuple[_Texts, ...], FileRow]:
         try:
             row = json.loads(line)
             if not isinstance(row, dict):

@@ -14,7 +14,6 @@ Rows that are linked, directly or through others, form a group, and a group neve
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby
@@ -29,14 +28,13 @@ from skills_dspy.base.errors import ExportError, RequestError
 from skills_dspy.base.records import AnswerPair, Neighbour
 from skills_dspy.base.validation import require, require_whole
 from skills_dspy.commands.export.facts import RunFacts
-from skills_dspy.commands.export.reviewed import ExportRow
+from skills_dspy.commands.export.reviewed import ExportRow, exported_answer
 from skills_dspy.commands.export.source import SourceRun
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Groups, Vector, join_near, joined
 from skills_dspy.similarity.sight import ComparedText, compared_text
 from skills_dspy.similarity.words import Texts
-from skills_dspy.store.files import storage_errors
-from skills_dspy.store.journal import JournalReader
+from skills_dspy.store.journal_reader import journal_at
 
 MOST_ROWS: Final = 200_000
 """How many rows are compared with one another; at twice as many it takes four times as long."""
@@ -111,23 +109,19 @@ class _Near:
 
     def add(self, run: int, rows: Iterable[ExportRow]) -> Iterator[tuple[int, str]]:
         """Take in all rows of a run; gives the number and the id of each as it comes."""
-        facts = self._runs[run].facts
-        with _kept_vectors(self._runs[run]) as kept:
+        facts, paths = self._runs[run].facts, self._runs[run].paths
+        with journal_at(paths.journal) as journal:
+            kept = None if journal is None else JournalVectors(journal, facts.embedder, paths)
             for seed in facts.seeds:
                 member = self._number("seed", seed.question, seed.context)
                 if found := _vector(facts, kept, seed.question, seed.context):
                     self._vectors[found[0]].setdefault(member, found[1])
             for row in rows:
                 member = self._number("row", run, row.id)
-                answer, near = (
-                    (row.chosen.answer, row.neighbour)
-                    if isinstance(row, AnswerPair)
-                    else (row.response or "", row.provenance.neighbour)
-                )
-                question, context = row.instruction or "", row.context or None
+                question, context = row.instruction, row.context or None
                 self._texts["question" if context is None else "context"].add(member, context or question)
-                self._texts["pair"].add(member, question + "\n" + answer)
-                self._link(member, run, near)
+                self._texts["pair"].add(member, f"{question}\n{exported_answer(row)}")
+                self._link(member, run, row.neighbour if isinstance(row, AnswerPair) else row.provenance.neighbour)
                 if found := _vector(facts, kept, question, context):
                     self._vectors[found[0]][member] = found[1]
                     self.models.add((found[0].model, found[0].weights))
@@ -161,24 +155,14 @@ class _Near:
             self._links.append((member, self._number("seed", seeds[place].question, seeds[place].context)))
 
 
-@contextmanager
-def _kept_vectors(run: SourceRun) -> Iterator[JournalVectors | None]:
-    """What a run's journal holds; None where there is no journal, or it does not say whose vectors it holds."""
-    with storage_errors("read", run.paths.journal):
-        there = run.paths.journal.is_file()
-    if not there:
-        yield None
-        return
-    with JournalReader.open(run.paths.journal) as journal:
-        kept = JournalVectors(journal, run.facts.embedder, run.paths)
-        yield kept if kept.weights else None
-
-
 def _vector(
     facts: RunFacts, kept: JournalVectors | None, question: str, context: str | None
 ) -> tuple[_Space, tuple[Vector, ComparedText | None]] | None:
-    """A question, or a question with its context, as the run compared it; None where the journal has no vector of it."""
-    if kept is None or (vector := kept.find(question)) is None:
+    """A question, or a question with its context, as the run compared it; None where the journal has no vector of it.
+
+    Nor has it any that can be compared where it does not say by which weights they are.
+    """
+    if kept is None or not kept.weights or (vector := kept.find(question)) is None:
         return None
     if context is not None:
         if (about := kept.find(context)) is None:
@@ -260,11 +244,10 @@ def choose_test(groups: NDArray[np.int64], ids: NDArray[np.uint64], share: float
 def _mixed(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
     """Numbers that order the keys in another way for each seed."""
     mix, half = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
-    mixed = (keys ^ np.uint64(_hash("split", str(seed)))) * mix
+    mixed = (keys ^ np.uint64(_hash(f"split\x1f{seed}"))) * mix
     return (mixed ^ (mixed >> half)) * mix
 
 
-def _hash(*parts: str) -> int:
-    """64 bits that stand for some texts."""
-    joined_parts = "\x1f".join(parts).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(joined_parts, digest_size=8).digest(), "little")
+def _hash(text: str) -> int:
+    """64 bits that stand for a text."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

@@ -6,15 +6,18 @@ from typing import Any
 
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.base.visible import visible
-from skills_dspy.commands.report.diversity import DiversityMap, Point, draw_map
+from skills_dspy.commands.report.diversity import Point, draw_map
 from skills_dspy.commands.report.learned import students_json
 from skills_dspy.commands.report.packing import Lines, Packed, pack_rows
 from skills_dspy.commands.report.reading import ShownRow, ShownRun
-from skills_dspy.commands.report.stories import RATED_ON, Story, StoryCall, stories_of
+from skills_dspy.commands.report.stories import RATED_ON, Story, stories_of
 from skills_dspy.commands.report.summary import funnel_of, remarks_of, view_json, views_of
+from skills_dspy.model.replies import NO_REPLY
 from skills_dspy.model.soft import in_words
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.similarity.text import words
+from skills_dspy.store.journal_reader import JournaledReply
+from skills_dspy.store.said import said_in
 
 OnRow = Callable[[int, int], None]
 """What hears how many rows of how many are through."""
@@ -72,15 +75,15 @@ def gather_content(
         StorageError: a journal cannot be read.
         RunDirError: a file is no journal, or a vector in it is broken.
     """
-    chart = draw_map(runs)
+    chart, funnels = draw_map(runs), [funnel_of(run) for run in runs]
     rows, remarks = _Rows({name: [] for name in _COLUMNS}), []
     total = sum(len(run.rows) for run in runs)
     for number, run in enumerate(runs):
-        remarks.append([*_tell(rows, number, run, chart.rows[number], lambda: progress(len(rows.details), total))])
+        missing, unrated = _gather(rows, number, run, chart.rows[number], lambda: progress(len(rows.details), total))
+        remarks.append([*remarks_of(run, funnels[number], missing, unrated)])
     for number in chart.left_out:
         remarks[number].append("its vectors are of another embedding model, so it has no place on the map of diversity.")
     views = views_of(runs, sides)
-    funnels = [funnel_of(run) for run in runs]
     summary = {
         "views": [view_json(view, runs, funnels, remarks) for view in views],
         "beside": next((place for place, view in enumerate(views) if sides[view.runs[0]] != sides[0]), None),
@@ -88,7 +91,7 @@ def gather_content(
         "reasons": list(rows.reasons),
         "scales": [_scale_json(scale) for scale in RATED_ON],
         "map": None if chart.shown is None else round(chart.shown, 3),
-        "seeds": [_seeds_json(run, chart, number) for number, run in enumerate(runs)],
+        "seeds": [_seeds_json(run, points) for run, points in zip(runs, chart.seeds, strict=True)],
         "bounds": [_bound(run) for run in runs],
         "students": [*students_json(runs)],
         "copies": [*_copies_json(runs, find_copies)],
@@ -98,8 +101,10 @@ def gather_content(
     return Content(summary, rows.columns, pack_rows(rows.details, rows.lines))
 
 
-def _tell(rows: _Rows, number: int, run: ShownRun, points: Sequence[Point | None], told: Callable[[], None]) -> Iterator[str]:
-    """Gather the rows of a run; gives the remarks on it."""
+def _gather(
+    rows: _Rows, number: int, run: ShownRun, points: Sequence[Point | None], told: Callable[[], None]
+) -> tuple[int, int]:
+    """Gather the rows of a run; gives how many replies its journal lacks, and how many rejected rows lack one."""
     questions, missing, unrated = _questions(run), 0, 0
     rows.places.clear()
     with stories_of(run) as stories:
@@ -109,7 +114,7 @@ def _tell(rows: _Rows, number: int, run: ShownRun, points: Sequence[Point | None
             unrated += bool(story.missing and isinstance(row, Rejection))
             _add(rows, number, row, point, story, questions)
             told()
-    yield from remarks_of(run, funnel_of(run), missing, unrated)
+    return missing, unrated
 
 
 def _add(rows: _Rows, number: int, row: ShownRow, point: Point | None, story: Story, questions: Mapping[str, str]) -> None:
@@ -159,7 +164,7 @@ def _detail(row: ShownRow, story: Story, questions: Mapping[str, str], lines: Li
         "fitting": named(source.fitting),
         "rewritten": None if source.rewritten is None else text(source.rewritten),
         "neighbour": None if source.neighbour is None else named([source.neighbour.id])[0],
-        "calls": [_call_json(call, lines) for call in story.calls],
+        "calls": [_call_json(which, found, lines) for which, found in story.calls],
         "missing": story.missing,
     }
     if isinstance(row, Record):
@@ -177,11 +182,23 @@ def _explanations(row: Record) -> Iterator[tuple[str, str]]:
     yield from row.tags.explanations.items()
 
 
-def _call_json(call: StoryCall, lines: Lines) -> list[Any]:
-    which = f"{call.stage}, try {call.attempt} of {call.attempts}" if call.attempts > 1 else call.stage
-    messages = [[role, lines.text(said, whole=role == "system")] for role, said in call.messages]
-    thoughts = lines.text(call.thoughts) if call.thoughts else None
-    return [which, visible(call.about), messages, thoughts, call.heading, lines.text(call.reply)]
+def _call_json(which: str, found: JournaledReply, lines: Lines) -> list[Any]:
+    """Name, facts, messages, thoughts and reply of a call; in the reply's place stands why there is none."""
+    body, said = found.reply, said_in(found.reply, found.request)
+    messages = [
+        [turn["role"], lines.text(turn["content"], whole=turn["role"] == "system")] for turn in found.request["messages"]
+    ]
+    thoughts = lines.text(said.thoughts) if said.thoughts else None
+    heading = "no reply" if NO_REPLY in body else "reply (cut)" if body.get("done_reason") == "length" else "reply"
+    reply = str(body[NO_REPLY]) if NO_REPLY in body else said.text
+    return [which, visible(_about(found)), messages, thoughts, heading, lines.text(reply)]
+
+
+def _about(found: JournaledReply) -> str:
+    """Model, sampling options, tokens and time of a call."""
+    tokens = f"{found.reply.get('prompt_eval_count', '?')} + {found.reply.get('eval_count', '?')} tokens"
+    settings = ", ".join(f"{name} {value}" for name, value in found.request.get("options", {}).items())
+    return f"{found.request.get('model', '?')}: {settings}; {tokens}, {found.seconds:.2f} s; reply {found.digest[:12]}"
 
 
 def _questions(run: ShownRun) -> dict[str, str]:
@@ -190,11 +207,11 @@ def _questions(run: ShownRun) -> dict[str, str]:
     return seeds | {row.id: row.instruction for row in run.rows if isinstance(row, Record)}
 
 
-def _seeds_json(run: ShownRun, chart: DiversityMap, number: int) -> list[list[Any]]:
+def _seeds_json(run: ShownRun, points: Sequence[Point | None]) -> list[list[Any]]:
     """Of each seed: question, words of question, answer and context, and its place on the map."""
     return [
         [visible(seed.question), [_words(text) for text in (seed.question, seed.answer, seed.context)], point]
-        for seed, point in zip(run.seeds, chart.seeds[number], strict=True)
+        for seed, point in zip(run.seeds, points, strict=True)
     ]
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from skills_dspy.commands.report.reading import ShownRun
 from skills_dspy.model.embedding.vectors import JournalVectors
 from skills_dspy.similarity.nearest import Vector, joined
-from skills_dspy.store.journal import JournalReader
+from skills_dspy.store.journal_reader import journal_at
 
-Point = tuple[float, float]
+Point = list[float]
 _DECIMALS = 3
 
 
@@ -41,23 +41,16 @@ def draw_map(runs: Sequence[ShownRun]) -> DiversityMap:
     left_out = tuple(number for number, other in enumerate(others) if other)
     kept = [[] if number in left_out else vectors for number, (_, vectors) in enumerate(found)]
     known = [vector for vectors in kept for vector in vectors if vector is not None]
-    if len(known) < 3:
-        nothing = tuple((None,) * len(run.rows) for run in runs)
-        return DiversityMap(nothing, tuple((None,) * len(run.seeds) for run in runs), None, left_out)
-    places, shown = _principal(np.stack(known))
-    points = iter(places.tolist())
+    drawn = len(known) >= 3
+    places, shown = _principal(np.stack(known)) if drawn else (np.empty((0, 2)), None)
+    points = iter(places.round(_DECIMALS).tolist())
     rows, seeds = [], []
     for run, vectors in zip(runs, kept, strict=True):
-        all_of_run: list[Point | None] = [
-            None if vector is None else _point(next(points)) for vector in vectors or [None] * (len(run.seeds) + len(run.rows))
-        ]
-        seeds.append(tuple(all_of_run[: len(run.seeds)]))
-        rows.append(tuple(all_of_run[len(run.seeds) :]))
+        texts = vectors if drawn and vectors else [None] * (len(run.seeds) + len(run.rows))
+        of_run = [None if vector is None else next(points) for vector in texts]
+        seeds.append(tuple(of_run[: len(run.seeds)]))
+        rows.append(tuple(of_run[len(run.seeds) :]))
     return DiversityMap(tuple(rows), tuple(seeds), shown, left_out)
-
-
-def _point(place: Sequence[float]) -> Point:
-    return round(place[0], _DECIMALS), round(place[1], _DECIMALS)
 
 
 def _principal(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
@@ -78,9 +71,9 @@ def _principal(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], float
 def _vectors(run: ShownRun, grounded: bool) -> tuple[str, list[Vector | None]]:
     """The model with its weights, and the vectors of seeds and then of rows; none at all without a journal."""
     name = run.about.embedder.name
-    if name is None or not run.paths.journal.is_file():
-        return "", []
-    with JournalReader.open(run.paths.journal) as journal:
+    with journal_at(run.paths.journal) as journal:
+        if name is None or journal is None:
+            return "", []
         vectors = JournalVectors(journal, name, run.paths)
         return f"{name} {vectors.weights}", list(_of_run(run, vectors, grounded))
 

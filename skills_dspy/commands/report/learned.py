@@ -10,14 +10,10 @@ from skills_dspy.store.student_report import ALL, HALF, QUARTER, NotedStudent
 
 def students_json(runs: Sequence[ShownRun]) -> Iterator[dict[str, Any]]:
     """Each report of `eval student` once, with the numbers of the runs whose rows it is about."""
-    about: dict[str, list[int]] = {}
     reports = {report.model_dump_json(): report for run in runs for report in run.students}
-    for number, run in enumerate(runs):
-        for report in run.students:
-            about.setdefault(report.model_dump_json(), []).append(number)
-    for key, numbers in about.items():
-        if reports[key].before is not None and reports[key].taught:
-            yield _student_json(reports[key], numbers)
+    for report in reports.values():
+        if report.before is not None and report.taught:
+            yield _student_json(report, [number for number, run in enumerate(runs) if report in run.students])
 
 
 def _student_json(report: NotedStudent, runs: Sequence[int]) -> dict[str, Any]:
@@ -26,7 +22,7 @@ def _student_json(report: NotedStudent, runs: Sequence[int]) -> dict[str, Any]:
     said = (*report.verdicts, *(() if report.judged is None else (report.judged.in_words,)))
     return {
         "student": visible_line(report.name),
-        "runs": list(runs),
+        "runs": runs,
         "names": [visible_line(name) for name in report.together or report.runs],
         "before": report.before,
         "taught": [one.model_dump() | {"lesson": visible_line(one.lesson)} for one in report.taught],

@@ -8,7 +8,7 @@ and those below are of its own: -1 is its first line.
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,20 +65,12 @@ def pack_rows(rows: Sequence[Any], lines: Lines) -> Packed:
 def _parcel(rows: Sequence[Any], numbers: Iterable[int], common: dict[int, int], texts: Sequence[str]) -> str:
     own = [number for number in numbers if number not in common]
     places = common | {number: -1 - place for place, number in enumerate(own)}
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, KeptText):
-            return [places[number] for number in value.lines]
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-    return packed([[texts[number] for number in own], [plain(row) for row in rows]])
+    return packed([[texts[number] for number in own], rows], lambda kept: [places[number] for number in kept.lines])
 
 
-def packed(content: object) -> str:
-    """JSON made small, as letters that may stand anywhere in a page."""
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def packed(content: object, plain: Callable[[KeptText], list[int]] | None = None) -> str:
+    """JSON made small, as letters that may stand anywhere in a page; `plain` says what stands for a text."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)
     return base64.b64encode(zlib.compress(text.encode("utf-8", "backslashreplace"), 9)).decode("ascii")
 
 

@@ -8,6 +8,7 @@ hashes: nothing else runs, and nothing is fetched.
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 
@@ -38,12 +39,7 @@ def make_page(content: Content, version: str) -> str:
     )
     parts = {"policy": policy, "style": style, "library": library, "script": script}
     parts["data"] = "\n".join(_data(content, version))
-    page, text = [], _asset("template.html")
-    while text:
-        before, _, rest = text.partition("{{")
-        name, _, text = rest.partition("}}")
-        page += [before, parts[name] if name else ""]
-    return "".join(page)
+    return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], _asset("template.html"))
 
 
 def _data(content: Content, version: str) -> Iterator[str]:

@@ -2,53 +2,34 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from skills_dspy.base.records import Record, SoftRating
 from skills_dspy.base.scales import CONTEXT, SCALES, Label
 from skills_dspy.commands.report.reading import ShownRow, ShownRun
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.replies import NO_REPLY
 from skills_dspy.pipeline.funnel import latest
 from skills_dspy.pipeline.ratings import Rating, own_ratings, replied_ratings
-from skills_dspy.store.journal import JournaledReply, JournalReader
-from skills_dspy.store.said import said_in
+from skills_dspy.store.journal_reader import JournaledReply, JournalReader, journal_at
 
 RATED_ON = (CONTEXT, *SCALES)
 """What a candidate may be rated on, in the order in which that is asked."""
 
 
 @dataclass(frozen=True, slots=True)
-class StoryCall:
-    """One request with its reply.
+class Story:
+    """What is known of how a row came about.
 
     Attributes:
-        about: model, sampling options, tokens and time, in words.
-        messages: role and text of each, in order.
-        reply: what came, or why nothing did; `heading` says which of the two it is.
+        calls: stage, which of several tries if there were several, and the reply with its request.
+        ratings: labels by the names of scales; `soft` is how probable they were.
+        missing: how many of its replies the journal lacks.
     """
 
-    stage: str
-    attempt: int
-    attempts: int
-    about: str
-    messages: tuple[tuple[str, str], ...]
-    thoughts: str
-    heading: str
-    reply: str
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """What is known of how a row came about; `missing` says how many of its replies the journal lacks.
-
-    `ratings` are labels by the names of scales, `soft` how probable they were.
-    """
-
-    calls: tuple[StoryCall, ...] = ()
-    ratings: Mapping[str, Label] = field(default_factory=dict)
-    soft: Mapping[str, SoftRating] = field(default_factory=dict)
-    missing: int = 0
+    calls: tuple[tuple[str, JournaledReply], ...]
+    ratings: Mapping[str, Label]
+    soft: Mapping[str, SoftRating]
+    missing: int
 
 
 class Stories:
@@ -72,7 +53,7 @@ class Stories:
                 if found is None:
                     missing += 1
                 else:
-                    calls.append(_call(stage, attempt, len(digests), found))
+                    calls.append((f"{stage}, try {attempt} of {len(digests)}" if len(digests) > 1 else stage, found))
         rated: dict[str, Rating] = {}
         for digest in (digest for digests in latest(row.provenance.calls).values() for digest in digests):
             if (found := self._full(digest)) is not None:
@@ -89,26 +70,8 @@ class Stories:
         return self._shared[digest]
 
 
-def _call(stage: str, attempt: int, attempts: int, found: JournaledReply) -> StoryCall:
-    body, request = found.reply, found.request
-    said = said_in(body, request)
-    heading = "no reply" if NO_REPLY in body else "reply (cut)" if body.get("done_reason") == "length" else "reply"
-    messages = tuple((str(message["role"]), str(message["content"])) for message in request["messages"])
-    reply = str(body[NO_REPLY]) if NO_REPLY in body else said.text
-    return StoryCall(stage, attempt, attempts, _about(found), messages, said.thoughts, heading, reply)
-
-
 @contextmanager
 def stories_of(run: ShownRun) -> Iterator[Stories]:
     """The stories of a run's rows, while its journal is open."""
-    if not run.paths.journal.is_file():
-        yield Stories(None)
-        return
-    with JournalReader.open(run.paths.journal) as journal:
+    with journal_at(run.paths.journal) as journal:
         yield Stories(journal)
-
-
-def _about(found: JournaledReply) -> str:
-    tokens = f"{found.reply.get('prompt_eval_count', '?')} + {found.reply.get('eval_count', '?')} tokens"
-    settings = ", ".join(f"{name} {value}" for name, value in found.request.get("options", {}).items())
-    return f"{found.request.get('model', '?')}: {settings}; {tokens}, {found.seconds:.2f} s; reply {found.digest[:12]}"

@@ -130,8 +130,7 @@ def _each(values: Iterator[str] | Sequence[str]) -> str:
 
 def _described(run: ShownRun) -> Iterator[tuple[str, str]]:
     """What the prompts said that the skill is, and the axes along which questions were to differ."""
-    stated, derived = (run.about.task.task_description if run.about.task else None) or "", run.about.derived_description
-    yield "skill", stated if stated.strip() or derived is None else f"{derived} (derived by the generator)"
+    yield "skill", run.about.description(marked=True)
     if run.about.variety is not None and run.about.variety.axes:
         yield "varied by", ", ".join(axis.name for axis in run.about.variety.axes)
 

@@ -12,20 +12,12 @@ from skills_dspy.base.errors import RequestError
 from skills_dspy.base.records import Rejection, SeedExample
 from skills_dspy.base.visible import visible
 from skills_dspy.commands.review.rated import RatedRow
-from skills_dspy.store.reviews import BLAME, Review, ReviewLog, standing, text_mark, verdict_on
+from skills_dspy.store.reviews import BLAME, DID, Review, ReviewLog, standing, text_mark, verdict_on
 
 _LONGEST = 200_000  # characters of an edited text
 _SHOWN_SEEDS = 3
 _TAKES = {"reject": ("about", "reason", "note"), "edit": ("instruction", "response")}
 """What a choice may have beside the row and the verdict."""
-
-_DID = {
-    "accept": "accepted",
-    "reject": "rejected",
-    "edit": "edited",
-    "skip": "skipped",
-    "undo": "took back its choice of",
-}
 
 
 class Conflict(RequestError):
@@ -33,7 +25,7 @@ class Conflict(RequestError):
 
     def __init__(self, said: Review, known: int) -> None:
         super().__init__(
-            f"Not saved: another window {_DID[said.verdict]} this row while it was open here. Choose once more to put yours in "
+            f"Not saved: another window {DID[said.verdict]} this row while it was open here. Choose once more to put yours in "
             "its place, or skip it."
         )
         self.known = known
@@ -122,7 +114,7 @@ class ReviewDesk:
             places.pop()
             if other is not None:
                 raise RequestError(
-                    f"Not taken back: another window {_DID[other.verdict]} that row since. Press u again for the one before."
+                    f"Not taken back: another window {DID[other.verdict]} that row since. Press u again for the one before."
                 )
             self._open[window] = name
             return self._shown(window)

@@ -40,12 +40,8 @@ def open_review(place: Path, order: Order, now: Callable[[], str]) -> OpenedRevi
     run = known_run(paths)
     with run_json_errors(paths):
         task = needed(run.task, "task")
-        told = run.derived_description if run.derived_description and not (task.task_description or "").strip() else None
-        subject = ReviewTask(
-            needed(task.task_name, "task_name"),
-            told or task.task_description or "",
-            needed(task.seed_examples, "seed_examples"),
-        )
+        name, seeds = needed(task.task_name, "task_name"), needed(task.seed_examples, "seed_examples")
+    subject = ReviewTask(name, run.description(), seeds)
     rows = in_order(rated_rows(paths), order, settings_of(paths, run))
     if not rows:
         why = "nothing was rejected that has a question" if order == "rejected" else "it has no row yet that was judged"

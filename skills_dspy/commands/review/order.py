@@ -27,21 +27,17 @@ def in_order(rows: Iterable[RatedRow], order: Order, config: RunConfig) -> list[
         return sorted(judged, key=lambda row: hashlib.sha256(row.row.id.encode()).digest())
     if order == "newest":
         return sorted(judged, key=lambda row: row.place, reverse=True)
-    doubts = {row.row.id: _doubts(row, config) for row in judged}
+    doubts = {row.row.id: doubts_about(row, config) for row in judged}
+    # Of rows whose largest doubt is the same the one with more of them comes first.
     return sorted(judged, key=lambda row: (-max(doubts[row.row.id]), -sum(doubts[row.row.id]), row.place))
 
 
-def doubt_about(row: RatedRow, config: RunConfig) -> float:
-    """How little the judges are sure of a row, 0 to 1: the largest of three.
+def doubts_about(row: RatedRow, config: RunConfig) -> list[float]:
+    """How little the judges are sure of a row, each 0 to 1; the first is 0, and so there is one.
 
     How near a soft rating is to even odds, or a label to the border, where there are no soft ratings; and how far two who
     rate the same thing, the question or the pair, are apart: 1 where one lets it pass and the other does not.
     """
-    return max(_doubts(row, config))
-
-
-def _doubts(row: RatedRow, config: RunConfig) -> list[float]:
-    """All of them; of rows whose largest is the same the one with more comes first."""
     alone = [_alone(verdict, config) for verdict in row.verdicts if verdict.passed is not None]
     return [0.0, *alone, *(_apart(*pair) for pair in combinations(row.verdicts, 2))]
 

@@ -1,7 +1,6 @@
 """The rows of a run as a person looks at them, each with what the judges and taggers said of it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from skills_dspy.base.config import RunConfig, load_config
@@ -10,8 +9,8 @@ from skills_dspy.base.scales import PAIR, QUALITY, QUESTION, SAMPLE, Label, Scal
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.pipeline.funnel import latest
 from skills_dspy.pipeline.ratings import Rating, own_ratings, replied_ratings
-from skills_dspy.store.files import storage_errors, typed_rows
-from skills_dspy.store.journal import JournalReader
+from skills_dspy.store.files import typed_rows
+from skills_dspy.store.journal_reader import JournalReader, journal_at
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import RunJson, run_json_errors
 
@@ -79,9 +78,7 @@ def rated_rows(paths: RunPaths) -> Iterator[RatedRow]:
         RunDirError: a row is broken.
     """
     adapter = SkillsAdapter()
-    with ExitStack() as stack:
-        with storage_errors("read", paths.folder):
-            journal = stack.enter_context(JournalReader.open(paths.journal)) if paths.journal.is_file() else None
+    with journal_at(paths.journal) as journal:
         for _, record in typed_rows(paths.data, Record, mended=True):
             yield RatedRow(record, _of_record(record))
         for _, row in typed_rows(paths.rejected, Rejection, mended=True):

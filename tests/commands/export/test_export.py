@@ -1,7 +1,6 @@
 """Exports as their consumers read them, and as they come to lie on the disk: whole or not at all, the same bytes each time."""
 
 import asyncio
-import json
 import os
 import re
 import resource
@@ -16,7 +15,6 @@ from pyarrow.parquet import read_table
 from skills_dspy.base.errors import ExportError, RequestError, RunDirError, StorageError
 from skills_dspy.base.records import Record
 from skills_dspy.commands.export import parquet
-from skills_dspy.commands.export.card import Tally
 from skills_dspy.commands.export.export import FORMATS, ExportRequest, Format, write_export
 from skills_dspy.commands.export.layouts import INSTRUCTLAB_PROMPT
 from skills_dspy.commands.export.source import ExportRows
@@ -25,20 +23,19 @@ from skills_dspy.store import aside
 from skills_dspy.store.journal import Journal, JournaledReply
 from skills_dspy.store.run_dir import RunDir
 from tests.commands.export.test_layouts import back
-from tests.helpers.exporting import a_record, a_run_json, files_below, some_records, sources, write_run
+from tests.helpers.exporting import (
+    STAMP,
+    a_record,
+    a_run_json,
+    exported,
+    files_below,
+    json_rows,
+    some_records,
+    sources,
+    write_run,
+)
 
-STAMP = "2026-01-31T10_00_00"
 SPLIT = Split(0.34, 7)
-
-
-def make(place: Path, out: Path, layout: Format = "messages", **options: Any) -> Tally:
-    """Export the runs at a place."""
-    return write_export(ExportRequest(sources(place), layout, out, STAMP, **options))
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    """The rows of a JSONL file."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 @pytest.fixture
@@ -59,7 +56,7 @@ def test_messages_pass_trls_check_and_its_chat_template(runs: Path, tmp_path: Pa
         from tokenizers import Tokenizer, models
         from transformers import PreTrainedTokenizerFast
         from trl.data_utils import is_conversational, maybe_apply_chat_template
-    make(runs, tmp_path / "m.jsonl", system="Be brief.")
+    exported(runs, tmp_path / "m.jsonl", system="Be brief.")
     rows = load("json", data_files=str(tmp_path / "m.jsonl"), split="train")
     assert rows.column_names == ["messages"]
     assert all(is_conversational(row) for row in rows)
@@ -74,7 +71,7 @@ def test_parquet_gives_back_every_record(runs: Path, tmp_path: Path) -> None:
     """Typed, nested, in order, and nothing lost: tags, verdicts, soft ratings, provenance."""
     import pyarrow.parquet as pq
 
-    make(runs, tmp_path / "rows.parquet", "parquet")
+    exported(runs, tmp_path / "rows.parquet", "parquet")
     table = pq.read_table(tmp_path / "rows.parquet")
     assert table.schema.equals(parquet.schema())
     assert [back(row) for row in table.to_pylist()] == some_records()
@@ -126,21 +123,21 @@ def test_thoughts_stand_beside_the_answer_where_they_are_asked_for(thoughtful: P
     found: dict[str, list[Any]] = {}
     places: dict[Format, str | None] = {"messages": "messages", "sharegpt": "conversations", "alpaca": None}
     for layout, place in places.items():
-        assert make(thoughtful, tmp_path / layout, layout, thoughts=True).thoughtful == 2
-        rows = lines(tmp_path / layout)
+        assert exported(thoughtful, tmp_path / layout, layout, thoughts=True).thoughtful == 2
+        rows = json_rows(tmp_path / layout)
         found[layout] = [(row if place is None else row[place][-1])["reasoning_content"] for row in rows]
         assert [len(row[place]) for row in rows if place] == ([2] * 4 if place else [])
-    make(thoughtful, tmp_path / "i", "instructlab", thoughts=True)
+    exported(thoughtful, tmp_path / "i", "instructlab", thoughts=True)
     for path in (f"skills_train_msgs_{STAMP}.jsonl", f"node_datasets_{STAMP}/test_foxes.jsonl"):
-        found[path] = [row["messages"][-1]["reasoning_content"] for row in lines(tmp_path / "i" / path)]
-    make(thoughtful, tmp_path / "p", "parquet", thoughts=True)
-    make(thoughtful, tmp_path / "hf", "hf", thoughts=True)
+        found[path] = [row["messages"][-1]["reasoning_content"] for row in json_rows(tmp_path / "i" / path)]
+    exported(thoughtful, tmp_path / "p", "parquet", thoughts=True)
+    exported(thoughtful, tmp_path / "hf", "hf", thoughts=True)
     for path in ("p", "hf/data/train-00000-of-00001.parquet"):
         found[path] = read_table(tmp_path / path).column("reasoning_content").to_pylist()
     assert found == dict.fromkeys(found, THOUGHTS)
     assert "2 rows have what the generator thought before it answered" in (tmp_path / "hf" / "README.md").read_text()
     for layout in FORMATS:
-        make(thoughtful, tmp_path / f"{layout} without", layout)
+        exported(thoughtful, tmp_path / f"{layout} without", layout)
         assert not any(b"reasoning_content" in content for content in files_below(tmp_path / f"{layout} without").values())
 
 
@@ -150,15 +147,15 @@ def test_thoughts_with_tokens_of_a_template_are_left_out(tmp_path: Path) -> None
     folder = write_run(tmp_path / "spoilt", rows)
     thoughts = ("Hm.<|im_end|>\n<|im_start|>assistant", "A \x1b[31mfox.", "User: a fox.\n\nAssistant: yes, \\n\\n")
     remember(folder, *((str(n), {"think": True}, {"content": "So.", "thinking": t}) for n, t in enumerate(thoughts)))
-    tally = make(tmp_path / "spoilt", tmp_path / "a", "alpaca", thoughts=True)
+    tally = exported(tmp_path / "spoilt", tmp_path / "a", "alpaca", thoughts=True)
     assert (tally.thoughtful, tally.spoilt) == (1, 2)
-    assert [row["reasoning_content"] for row in lines(tmp_path / "a")] == ["", "", thoughts[2]]
+    assert [row["reasoning_content"] for row in json_rows(tmp_path / "a")] == ["", "", thoughts[2]]
 
 
 def test_without_a_journal_there_are_no_thoughts_to_export(runs: Path, tmp_path: Path) -> None:
     """It is said which file is missing, and nothing is written."""
     with pytest.raises(ExportError, match=r"--thoughts: they stand in .*journal\.sqlite, which is not there; restore it"):
-        make(runs, tmp_path / "m", thoughts=True)
+        exported(runs, tmp_path / "m", thoughts=True)
     assert not (tmp_path / "m").exists()
 
 
@@ -166,7 +163,7 @@ def test_an_hf_folder_loads_with_its_sides_and_its_card(runs: Path, tmp_path: Pa
     """`load_dataset(folder)` finds train and test by the card, and the Hub's own reader takes the card."""
     from huggingface_hub import DatasetCard
 
-    done = make(runs, tmp_path / "ds", "hf", split=SPLIT)
+    done = exported(runs, tmp_path / "ds", "hf", split=SPLIT)
     loaded = load(str(tmp_path / "ds"))
     assert {side: len(rows) for side, rows in loaded.items()} == done.rows == {"train": 2, "test": 1}
     read = [back(row) for side in loaded.values() for row in side]
@@ -190,7 +187,7 @@ def test_instructlabs_files_are_what_its_training_reads(tmp_path: Path, load: Ca
     write_run(tmp_path / "runs", many)
     write_run(tmp_path / "runs", some_records(task="test/jays"), task="test/jays")
     out = tmp_path / "ilab"
-    make(tmp_path / "runs", out, "instructlab")
+    exported(tmp_path / "runs", out, "instructlab")
     assert sorted(files_below(out)) == [
         f"node_datasets_{STAMP}/test_foxes.jsonl",
         f"node_datasets_{STAMP}/test_jays.jsonl",
@@ -208,9 +205,9 @@ def test_instructlabs_files_are_what_its_training_reads(tmp_path: Path, load: Ca
     recipe = yaml.safe_load((out / f"skills_recipe_{STAMP}.yaml").read_text("utf-8"))
     assert recipe["metadata"] == {"sys_prompt": INSTRUCTLAB_PROMPT}
     assert {leaf["sampling_size"] for leaf in recipe["datasets"]} == {1.0}
-    mixed = [row for leaf in recipe["datasets"] for row in lines(out / leaf["path"])]
-    assert mixed == lines(out / f"skills_train_msgs_{STAMP}.jsonl")
-    tests = lines(out / f"test_{STAMP}.jsonl")
+    mixed = [row for leaf in recipe["datasets"] for row in json_rows(out / leaf["path"])]
+    assert mixed == json_rows(out / f"skills_train_msgs_{STAMP}.jsonl")
+    tests = json_rows(out / f"test_{STAMP}.jsonl")
     assert [sorted(row) for row in tests] == [["assistant", "system", "user"]] * 4
     assert tests[1]["user"] == "The fox runs.\n\nWho runs?"
 
@@ -220,11 +217,11 @@ def test_instructlabs_rows_that_are_set_apart_are_not_trained_on(runs: Path, tmp
     import yaml
 
     prompt = 'He said: "no"\n- and\t#left\u00ae \U0001f98a'
-    make(runs, tmp_path / "ilab", "instructlab", split=SPLIT, system=prompt)
+    exported(runs, tmp_path / "ilab", "instructlab", split=SPLIT, system=prompt)
     recipe = yaml.safe_load((tmp_path / "ilab" / f"skills_recipe_{STAMP}.yaml").read_text("utf-8"))
     assert recipe["metadata"] == {"sys_prompt": prompt}
-    test = lines(tmp_path / "ilab" / f"skills_test_msgs_{STAMP}.jsonl")
-    leaf = lines(tmp_path / "ilab" / f"node_datasets_{STAMP}" / "test_foxes.jsonl")
+    test = json_rows(tmp_path / "ilab" / f"skills_test_msgs_{STAMP}.jsonl")
+    leaf = json_rows(tmp_path / "ilab" / f"node_datasets_{STAMP}" / "test_foxes.jsonl")
     assert (len(test), len(leaf)) == (1, 2)
     assert test[0]["messages"][0]["content"] == prompt
     assert not {row["id"] for row in test} & {row["id"] for row in leaf}
@@ -234,7 +231,7 @@ def test_leaves_whose_names_fall_together_have_a_file_each(tmp_path: Path) -> No
     """`a_b/c` and `a/b_c` are two tasks."""
     for task in ("a/b_c", "a_b/c"):
         write_run(tmp_path / "runs", some_records(1, task=task), task=task)
-    make(tmp_path / "runs", tmp_path / "ilab", "instructlab")
+    exported(tmp_path / "runs", tmp_path / "ilab", "instructlab")
     below = sorted(path.name for path in (tmp_path / "ilab" / f"node_datasets_{STAMP}").iterdir())
     assert below == ["a_b_c-2.jsonl", "a_b_c.jsonl"]
 
@@ -266,7 +263,7 @@ def test_shards_and_row_groups_hold_all_rows_in_order(
     monkeypatch.setattr(parquet, "GROUP", 2)
     monkeypatch.setattr(parquet, "SHARD", 3)
     write_run(tmp_path / "runs", some_records(7))
-    make(tmp_path / "runs", tmp_path / "ds", "hf")
+    exported(tmp_path / "runs", tmp_path / "ds", "hf")
     assert sorted(path.name for path in (tmp_path / "ds" / "data").iterdir()) == [
         f"train-{number:05d}-of-00003.parquet" for number in range(3)
     ]
@@ -277,8 +274,8 @@ def test_half_a_character_becomes_a_whole_one_and_is_counted(tmp_path: Path) -> 
     """A lone surrogate, which a model may emit, can be in no UTF-8 file; a backslash and `ud` can."""
     odd = [a_record("1" * 16, answer="half \ud83e, whole \U0001f98a"), a_record("2" * 16, "Why?", "\\ud83e")]
     write_run(tmp_path / "runs", odd)
-    done = make(tmp_path / "runs", tmp_path / "m.jsonl")
-    assert [row["messages"][1]["content"] for row in lines(tmp_path / "m.jsonl")] == [
+    done = exported(tmp_path / "runs", tmp_path / "m.jsonl")
+    assert [row["messages"][1]["content"] for row in json_rows(tmp_path / "m.jsonl")] == [
         "half \ufffd, whole \U0001f98a",
         "\\ud83e",
     ]
@@ -299,7 +296,7 @@ def test_a_row_that_two_runs_have_is_written_once(tmp_path: Path) -> None:
 
 def sides(out: Path) -> dict[str, str]:
     """Question to the side where it is."""
-    rows = {side: lines(out / f"{side}.jsonl") for side in ("train", "test")}
+    rows = {side: json_rows(out / f"{side}.jsonl") for side in ("train", "test")}
     return {row["instruction"]: side for side, found in rows.items() for row in found}
 
 
@@ -322,7 +319,7 @@ def test_near_duplicates_never_fall_on_both_sides(tmp_path: Path) -> None:
     tested: set[str] = set()
     for seed in range(20):
         out = tmp_path / str(seed)
-        make(tmp_path / "runs", out, "alpaca", split=Split(0.3, seed))
+        exported(tmp_path / "runs", out, "alpaca", split=Split(0.3, seed))
         side = sides(out)
         for name, (one, other) in pairs.items():
             assert side[one.instruction] == side[other.instruction], name
@@ -340,7 +337,7 @@ def test_seeds_are_the_same_by_their_text_in_every_run(tmp_path: Path) -> None:
     write_run(tmp_path / "runs", others, task=task)
     found = {}
     for seed in range(8):
-        make(tmp_path / "runs", tmp_path / str(seed), "alpaca", split=Split(0.5, seed))
+        exported(tmp_path / "runs", tmp_path / str(seed), "alpaca", split=Split(0.5, seed))
         side = sides(tmp_path / str(seed))
         assert side["a b?"] == side["c d?"]
         found[side["a b?"], side["e f?"]] = True
@@ -351,7 +348,7 @@ def test_rows_that_are_all_alike_cannot_be_split(tmp_path: Path) -> None:
     """It is said, and nothing is left."""
     write_run(tmp_path / "runs", [a_record("1" * 16), a_record("2" * 16)])
     with pytest.raises(RequestError, match="all 2 rows are near-duplicates"):
-        make(tmp_path / "runs", tmp_path / "out", split=SPLIT)
+        exported(tmp_path / "runs", tmp_path / "out", split=SPLIT)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs"]
 
 
@@ -365,20 +362,20 @@ def test_an_old_export_is_kept_until_the_new_one_is_whole(
 ) -> None:
     """It is refused without --overwrite, stays when the new one fails, and is replaced when it succeeds."""
     out = tmp_path / "out" / "x"
-    make(runs, out, layout, split=split)
+    exported(runs, out, layout, split=split)
     before = files_below(out.parent)
     with pytest.raises(ExportError, match="exists already"):
-        make(runs, out, layout, split=split)
+        exported(runs, out, layout, split=split)
     good = (runs / "test" / "foxes" / "data.jsonl").read_bytes()
     (runs / "test" / "foxes" / "data.jsonl").write_bytes(good + b'{"id": 1}\n')
     with pytest.raises(RunDirError, match=r"data\.jsonl:4: this row is not one of a dataset"):
-        make(runs, out, layout, split=split, overwrite=True)
+        exported(runs, out, layout, split=split, overwrite=True)
     assert files_below(out.parent) == before
     added = a_record("e" * 16, "New?", "Yes.").model_dump_json().encode() + b"\n"
     (runs / "test" / "foxes" / "data.jsonl").write_bytes(good + added)
     if layout == "hf":  # also where the system cannot exchange two names
         monkeypatch.setattr(aside, "_exchange", lambda *_: False)
-    assert sum(make(runs, out, layout, split=split, overwrite=True).rows.values()) == 4
+    assert sum(exported(runs, out, layout, split=split, overwrite=True).rows.values()) == 4
     assert files_below(out.parent) != before
     assert [path.name for path in out.parent.iterdir()] == ["x"]
 
@@ -387,7 +384,7 @@ def test_what_a_kill_left_is_named(runs: Path, tmp_path: Path) -> None:
     """And not touched: another process may be at it."""
     left = tmp_path / ".m[1].jsonl.99999.tmp"
     left.write_text("half")
-    make(runs, tmp_path / "m[1].jsonl")
+    exported(runs, tmp_path / "m[1].jsonl")
     assert aside.left_behind(tmp_path / "m[1].jsonl") == [left]
     assert left.read_text() == "half"
 
@@ -414,7 +411,7 @@ def test_only_a_file_is_replaced_by_a_file(runs: Path, tmp_path: Path, taken: st
     else:
         out.write_text("theirs")
     with pytest.raises(ExportError, match=said):
-        make(runs, out, overwrite=True)
+        exported(runs, out, overwrite=True)
     assert theirs.read_text() == "theirs"
     assert not out.is_file() or out.read_text() == "theirs"
 
@@ -423,7 +420,7 @@ def test_a_file_is_not_replaced_by_a_folder(runs: Path, tmp_path: Path) -> None:
     """Of whatever format."""
     (tmp_path / "file").write_text("x")
     with pytest.raises(ExportError, match="is a file, and this export is a folder"):
-        make(runs, tmp_path / "file", "hf", overwrite=True)
+        exported(runs, tmp_path / "file", "hf", overwrite=True)
 
 
 @pytest.mark.parametrize(
@@ -447,7 +444,7 @@ def test_a_folder_with_anything_else_is_not_replaced(runs: Path, tmp_path: Path,
     if layout == "hf":
         (home / "README.md").write_text("made with skills_dspy")  # as a card of an earlier export
     with pytest.raises(ExportError, match=f"holds {re.escape(theirs)}, which no export of this format wrote"):
-        make(runs, home, layout, overwrite=True)
+        exported(runs, home, layout, overwrite=True)
     assert (home / theirs).read_text() == "theirs"
 
 
@@ -457,10 +454,10 @@ def test_a_readme_of_somebody_is_not_replaced(runs: Path, tmp_path: Path, layout
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "README.md").write_text("# My project")
     with pytest.raises(ExportError, match=r"holds README\.md, which no export of this format wrote"):
-        make(runs, tmp_path / "home", layout, overwrite=True)
+        exported(runs, tmp_path / "home", layout, overwrite=True)
     (tmp_path / "home" / "README.md").unlink()
-    make(runs, tmp_path / "home", layout, overwrite=True)
-    make(runs, tmp_path / "home", layout, overwrite=True)
+    exported(runs, tmp_path / "home", layout, overwrite=True)
+    exported(runs, tmp_path / "home", layout, overwrite=True)
 
 
 @pytest.mark.parametrize("layout", ["messages", "alpaca", "sharegpt", "parquet"])
@@ -470,10 +467,10 @@ def test_a_file_of_somebody_is_not_replaced(runs: Path, tmp_path: Path, layout: 
     for theirs in ('{"instruction": "my own", "answer": 1}\n', '{"id": 1, "q": "mine"}\n', '{"message": 1}\n'):
         out.write_text(theirs)
         with pytest.raises(ExportError, match="is nothing that this command wrote"):
-            make(runs, out, layout, overwrite=True)
+            exported(runs, out, layout, overwrite=True)
     out.unlink()
-    make(runs, out, layout)
-    make(runs, out, layout, overwrite=True)
+    exported(runs, out, layout)
+    exported(runs, out, layout, overwrite=True)
 
 
 @pytest.mark.parametrize("where", [".", "..", "../..", "data.jsonl", "new.jsonl"])
@@ -481,7 +478,7 @@ def test_no_export_takes_the_place_of_a_run(runs: Path, where: str) -> None:
     """Nor of one of its files, nor of a folder of runs."""
     before = files_below(runs)
     with pytest.raises(ExportError, match=r"would take the place of the run|lies among the files of the run"):
-        make(runs, runs / "test" / "foxes" / where, "hf", overwrite=True)
+        exported(runs, runs / "test" / "foxes" / where, "hf", overwrite=True)
     assert files_below(runs) == before
 
 
@@ -492,7 +489,7 @@ def test_a_disk_that_fills_up_is_a_sentence(runs: Path, tmp_path: Path, layout: 
     resource.setrlimit(resource.RLIMIT_FSIZE, (400, allowed[1]))
     try:
         with pytest.raises(StorageError, match=r"cannot write .*out/x: .*File too large"):
-            make(runs, tmp_path / "out" / "x", layout)
+            exported(runs, tmp_path / "out" / "x", layout)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
     assert list((tmp_path / "out").iterdir()) == []

@@ -10,13 +10,13 @@ import pytest
 
 from skills_dspy.base.errors import ExportError, NothingToExport
 from skills_dspy.base.records import FARTHEST, AnswerPair, Neighbour, RatedAnswer, Reason, Record, Rejection
-from skills_dspy.commands.export.card import Tally
-from skills_dspy.commands.export.export import ExportRequest, Format, write_export
+from skills_dspy.commands.export.export import Format
 from skills_dspy.commands.export.judges import judge_rates
 from skills_dspy.commands.export.source import find_sources
 from skills_dspy.commands.export.split import Split
-from skills_dspy.store.reviews import Review, ReviewVerdict, text_mark
-from tests.helpers.exporting import a_record, a_run_json, files_below, some_records, write_run
+from skills_dspy.store.files import typed_rows
+from skills_dspy.store.run_dir import RunPaths
+from tests.helpers.exporting import a_record, a_run_json, exported, files_below, json_rows, say, some_records, write_run
 
 REPORT = Path(__file__).parents[2] / "before" / "inputs" / "runs" / "evals" / "judges.json"
 
@@ -58,17 +58,6 @@ def write(root: Path, accepted: list[Record], *others: Rejection | AnswerPair) -
     return root
 
 
-def make(place: Path, out: Path, layout: Format, **options: Any) -> Tally:
-    """Export the runs at a place."""
-    sources = find_sources([place], "pairs" if layout == "dpo" else "judged")
-    return write_export(ExportRequest(sources, layout, out, "2026-01-31T10_00_00", **options))
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    """The rows of a JSONL file."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-
-
 @pytest.fixture
 def judged(tmp_path: Path) -> Path:
     """A run with an accepted pair, one about a context, and all sorts of rejected ones."""
@@ -89,8 +78,8 @@ def judged(tmp_path: Path) -> Path:
 
 def test_an_answer_is_true_or_false_as_it_was_judged(judged: Path, tmp_path: Path) -> None:
     """Replies that could not be read, cut ones, residue and what fell for anything else are neither; in the order decided."""
-    tally = make(judged, tmp_path / "kto", "kto", system="Be brief.")
-    rows = lines(tmp_path / "kto" / "data" / "train.jsonl")
+    tally = exported(judged, tmp_path / "kto", "kto", system="Be brief.")
+    rows = json_rows(tmp_path / "kto" / "data" / "train.jsonl")
     assert [(row["id"], row["label"]) for row in rows] == [("1", False), ("2", False), ("a", True), ("b", True)]
     system = {"role": "system", "content": "Be brief."}
     asked = {"role": "user", "content": "The fox runs.\n\nWho runs?"}
@@ -106,8 +95,8 @@ def test_pairs_are_chosen_and_rejected(tmp_path: Path) -> None:
     """With the margin; the card says what they are, and how the lengths compare."""
     long = "It is an animal that runs and barks."
     write(tmp_path / "runs", [a_record()], a_pair("1", better=long), a_pair("2", context="Text.\n", soft=False))
-    make(tmp_path / "runs", tmp_path / "dpo", "dpo")
-    first, second = lines(tmp_path / "dpo" / "data" / "train.jsonl")
+    exported(tmp_path / "runs", tmp_path / "dpo", "dpo")
+    first, second = json_rows(tmp_path / "dpo" / "data" / "train.jsonl")
     assert first == {
         "prompt": [{"role": "user", "content": "q1 w1?"}],
         "chosen": [{"role": "assistant", "content": long}],
@@ -141,14 +130,14 @@ def test_without_pairs_it_is_said_how_to_get_some(judged: Path) -> None:
 def test_residue_in_either_answer_keeps_a_pair_out(tmp_path: Path) -> None:
     """What is rejected is trained on, too."""
     write(tmp_path / "runs", [a_record()], a_pair("1", worse="A plant.<|im_end|>"), a_pair("2"))
-    assert len(make(tmp_path / "runs", tmp_path / "dpo", "dpo").left_over) == 1
-    assert [row["id"] for row in lines(tmp_path / "dpo" / "data" / "train.jsonl")] == ["2"]
+    assert len(exported(tmp_path / "runs", tmp_path / "dpo", "dpo").left_over) == 1
+    assert [row["id"] for row in json_rows(tmp_path / "dpo" / "data" / "train.jsonl")] == ["2"]
 
 
 def test_thoughts_have_no_place_there(judged: Path, tmp_path: Path) -> None:
     """Refused before anything is read."""
     with pytest.raises(ExportError, match="--thoughts: kto holds answers that are compared"):
-        make(judged, tmp_path / "kto", "kto", thoughts=True)
+        exported(judged, tmp_path / "kto", "kto", thoughts=True)
 
 
 @pytest.mark.parametrize("layout", ["kto", "dpo"])
@@ -160,7 +149,7 @@ def test_both_answers_to_one_question_stay_on_one_side(layout: Format, tmp_path:
     ]
     write(tmp_path / "runs", some_records(4), near, *pairs, a_pair("3", worse="k l m"), a_pair("4", worse="n o p"))
     for name in ("one", "two"):
-        make(tmp_path / "runs", tmp_path / name, layout, split=Split(0.4, 3))
+        exported(tmp_path / "runs", tmp_path / name, layout, split=Split(0.4, 3))
     assert files_below(tmp_path / "one") == files_below(tmp_path / "two")
     sides = load(str(tmp_path / "one"))
     together = {"kto": ("1", some_records(1)[0].id), "dpo": ("1", "2")}[layout]
@@ -171,36 +160,29 @@ def test_both_answers_to_one_question_stay_on_one_side(layout: Format, tmp_path:
 # ---- what a person said ----------------------------------------------------------------------------------------------
 
 
-def look(root: Path, **verdicts: Review) -> None:
-    """Put reviews beside the rows of a run, by their ids without the `r`."""
-    folder = root / "test" / "foxes"
-    lines = (folder / "data.jsonl").read_bytes().splitlines() + (folder / "rejected.jsonl").read_bytes().splitlines()
-    rows = {row["id"]: row for row in map(json.loads, lines)}
-    with (folder / "reviews.jsonl").open("w", encoding="utf-8") as file:
-        for name, review in verdicts.items():
-            row = rows[name.removeprefix("r")]
-            mark = text_mark(
-                Rejection.model_construct(None, **{part: row[part] for part in ("instruction", "response", "context")})
-            )
-            file.write(review.model_copy(update={"id": row["id"], "text": mark}).model_dump_json() + "\n")
+ACCEPT, WRONG = {"verdict": "accept"}, {"verdict": "reject", "about": "answer", "reason": "wrong fact"}
+VAGUE = {"verdict": "reject", "about": "question", "reason": "too vague"}
 
 
-def said(verdict: ReviewVerdict, **more: Any) -> Review:
-    """A choice."""
-    return Review(id="", text="", verdict=verdict, **more)
+def edit(question: str, answer: str) -> dict[str, str]:
+    """The choice of other texts."""
+    return {"verdict": "edit", "instruction": question, "response": answer}
+
+
+def look(root: Path, **choices: dict[str, str]) -> None:
+    """What a person says of the rows of a run, by their ids behind an `r`."""
+    paths = RunPaths(root / "test" / "foxes")
+    rows: dict[str, Record | Rejection] = {row.id: row for _, row in typed_rows(paths.data, Record)}
+    rows |= {row.id: row for _, row in typed_rows(paths.rejected, Rejection)}
+    for name, choice in choices.items():
+        say(paths.folder, rows[name.removeprefix("r")], **choice)
 
 
 def test_a_persons_verdict_is_the_label(judged: Path, tmp_path: Path) -> None:
     """Whatever the judge said; what was edited is true as it was edited, and of a bad question nothing is learned."""
-    look(
-        judged,
-        ra=said("reject", about="answer", reason="wrong fact"),
-        rb=said("reject", about="question", reason="too vague"),
-        r1=said("accept"),
-        r2=said("edit", instruction="Which?", response="This one."),
-    )
-    tally = make(judged, tmp_path / "kto", "kto")
-    rows = lines(tmp_path / "kto" / "data" / "train.jsonl")
+    look(judged, ra=WRONG, rb=VAGUE, r1=ACCEPT, r2=edit("Which?", "This one."))
+    tally = exported(judged, tmp_path / "kto", "kto")
+    rows = json_rows(tmp_path / "kto" / "data" / "train.jsonl")
     assert [(row["id"], row["label"]) for row in rows] == [("1", True), ("2", True), ("a", False)]
     assert [turns["content"] for turns in rows[1]["prompt"] + rows[1]["completion"]] == ["Which?", "This one."]
     assert tally.reviews() == "A person looked at 4 of 4 rows: 1 accepted, 1 edited, 2 rejected"
@@ -212,10 +194,10 @@ def test_a_persons_verdict_is_the_label(judged: Path, tmp_path: Path) -> None:
 def test_reviewed_only_keeps_what_was_looked_at_true_or_false(judged: Path, tmp_path: Path) -> None:
     """What the judges alone said is out, and where nobody has looked at any nothing is left."""
     with pytest.raises(NothingToExport, match="--reviewed-only leaves out what no person looked at"):
-        make(judged, tmp_path / "none", "kto", reviewed_only=True)
-    look(judged, ra=said("reject", about="answer", reason="wrong fact"), r1=said("accept"))
-    tally = make(judged, tmp_path / "kto", "kto", reviewed_only=True)
-    assert [(row["id"], row["label"]) for row in lines(tmp_path / "kto" / "data" / "train.jsonl")] == [
+        exported(judged, tmp_path / "none", "kto", reviewed_only=True)
+    look(judged, ra=WRONG, r1=ACCEPT)
+    tally = exported(judged, tmp_path / "kto", "kto", reviewed_only=True)
+    assert [(row["id"], row["label"]) for row in json_rows(tmp_path / "kto" / "data" / "train.jsonl")] == [
         ("1", True),
         ("a", False),
     ]
@@ -228,39 +210,39 @@ def test_reviewed_only_keeps_what_was_looked_at_true_or_false(judged: Path, tmp_
 @pytest.mark.parametrize(
     ("review", "kept"),
     [
-        (said("accept"), ["2"]),
-        (said("reject", about="answer", reason="wrong fact"), ["1", "2"]),
-        (said("reject", about="question", reason="too vague"), ["2"]),
-        (said("edit", instruction="q1 w1?", response="Better."), ["2"]),
+        (ACCEPT, ["2"]),
+        (WRONG, ["1", "2"]),
+        (VAGUE, ["2"]),
+        (edit("q1 w1?", "Better."), ["2"]),
     ],
 )
-def test_a_pair_that_a_person_contradicts_is_left_out(review: Review, kept: list[str], tmp_path: Path) -> None:
+def test_a_pair_that_a_person_contradicts_is_left_out(review: dict[str, str], kept: list[str], tmp_path: Path) -> None:
     """The first answer was rejected beside a second: who accepts the first, or mends it, prefers another than the judge."""
     first = rejected("1", "judge_pair", "judged bad", question="q1 w1?")
     write(tmp_path / "runs", [a_record()], a_pair("1"), a_pair("2"), first)
     look(tmp_path / "runs", r1=review)
-    make(tmp_path / "runs", tmp_path / "dpo", "dpo")
-    assert [row["id"] for row in lines(tmp_path / "dpo" / "data" / "train.jsonl")] == kept
+    exported(tmp_path / "runs", tmp_path / "dpo", "dpo")
+    assert [row["id"] for row in json_rows(tmp_path / "dpo" / "data" / "train.jsonl")] == kept
 
 
 @pytest.mark.parametrize(
     ("review", "chosen"),
     [
-        (said("accept"), ["An animal.", "An animal."]),
-        (said("reject", about="answer", reason="wrong fact"), ["An animal."]),
-        (said("edit", instruction="q1 w1?", response="A red animal."), ["A red animal.", "An animal."]),
-        (said("edit", instruction="What is q1?", response="A red animal."), ["An animal."]),
+        (ACCEPT, ["An animal.", "An animal."]),
+        (WRONG, ["An animal."]),
+        (edit("q1 w1?", "A red animal."), ["A red animal.", "An animal."]),
+        (edit("What is q1?", "A red animal."), ["An animal."]),
     ],
 )
-def test_what_a_person_mends_is_chosen_as_they_mended_it(review: Review, chosen: list[str], tmp_path: Path) -> None:
+def test_what_a_person_mends_is_chosen_as_they_mended_it(review: dict[str, str], chosen: list[str], tmp_path: Path) -> None:
     """The first answer was chosen: who edits it makes it better; of an answer to another question than asked nobody knows."""
     pair = a_pair("1")
     sides = {"chosen": pair.chosen.model_copy(update={"second": False}), "rejected": pair.rejected}
     first = a_record("1", "q1 w1?", "An animal.")
     write(tmp_path / "runs", [first], pair.model_copy(update=sides), a_pair("2"))
     look(tmp_path / "runs", r1=review)
-    tally = make(tmp_path / "runs", tmp_path / "dpo", "dpo")
-    assert [row["chosen"][0]["content"] for row in lines(tmp_path / "dpo" / "data" / "train.jsonl")] == chosen
+    tally = exported(tmp_path / "runs", tmp_path / "dpo", "dpo")
+    assert [row["chosen"][0]["content"] for row in json_rows(tmp_path / "dpo" / "data" / "train.jsonl")] == chosen
     read = "A person has read 1 of these 2 rows, and nobody the others" if len(chosen) == 2 else "Nobody has read these rows"
     text = (tmp_path / "dpo" / "README.md").read_text("utf-8")
     assert read in text
@@ -311,7 +293,7 @@ def test_the_trainer_takes_a_step(
         if layout == "dpo":
             pairs = (a_pair("1"), a_pair("2", context="The fox runs."))
             (judged / "test/foxes/pairs.jsonl").write_text("".join(one.model_dump_json() + "\n" for one in pairs), "utf-8")
-        make(judged, tmp_path / "out", layout)
+        exported(judged, tmp_path / "out", layout)
         rows = load(str(tmp_path / "out"), split="train")
         config_kind: Any = KTOConfig if layout == "kto" else DPOConfig
         trainer_kind: Any = KTOTrainer if layout == "kto" else DPOTrainer
@@ -357,8 +339,7 @@ def test_the_card_tells_how_often_the_judges_err(place: str | None, tmp_path: Pa
     report.parent.mkdir(exist_ok=True)
     report.write_bytes(REPORT.read_bytes())
     told = {judge["step"]: judge for judge in json.loads(REPORT.read_bytes())["judges"]}
-    sources = find_sources([tmp_path / "runs"], "judged")
-    rates, said = judge_rates(sources, None if place else report)
+    rates, said = judge_rates(find_sources([tmp_path / "runs"], "judged"), None if place else report)
     assert said[0] == f"How often the judges err: from {report.absolute()}"
     by_step = {rate.step: rate for rate in rates}
     assert list(by_step) == [step for step in told if step not in ("tag_difficulty", "tag_category")]
@@ -373,12 +354,12 @@ def test_the_card_tells_how_often_the_judges_err(place: str | None, tmp_path: Pa
             name: figures["false_accept"][name] for name in ("count", "of", "low", "high")
         }
         assert rate.false_reject.count == figures["false_reject"]["count"]
-    write_export(ExportRequest(sources, "kto", tmp_path / "kto", "2026-01-31T10_00_00", rates=rates))
+    exported(tmp_path / "runs", tmp_path / "kto", "kto", rates=rates)
     text = (tmp_path / "kto" / "README.md").read_text("utf-8")
     assert "simulated-teacher" in text
     for step in by_step:
         assert (f"| `{step}` |" in text) == step.startswith(("judge_pair", "tag_sample"))
-    write_export(ExportRequest(sources, "hf", tmp_path / "hf", "2026-01-31T10_00_00", rates=rates))
+    exported(tmp_path / "runs", tmp_path / "hf", "hf", rates=rates)
     assert "| `judge_question_freeform` | 1 | 1 of 2 (50 %; 9 to 91 %) |" in (tmp_path / "hf" / "README.md").read_text("utf-8")
 
 

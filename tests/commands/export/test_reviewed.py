@@ -2,32 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyarrow.parquet import read_table
 
 from skills_dspy.base.errors import NothingToExport
-from skills_dspy.base.records import Record, Rejection
-from skills_dspy.commands.export.card import Tally
-from skills_dspy.commands.export.export import ExportRequest, Format, write_export
 from skills_dspy.commands.export.split import Split
-from skills_dspy.store.reviews import Review, ReviewLog, text_mark
-from skills_dspy.store.run_dir import RunPaths
 from tests.commands.export.test_preferences import rejected
-from tests.helpers.exporting import some_records, sources, write_run
+from tests.helpers.exporting import exported, json_rows, say, some_records, write_run
 from tests.helpers.terminal import Terminal
 
 ROWS = some_records(5)
 EDITED = {"instruction": "Edited?", "response": "Edited."}
-
-
-def say(folder: Path, row: Record | Rejection, verdict: str, **more: Any) -> None:
-    """A person's choice."""
-    log = ReviewLog(RunPaths(folder))
-    log.read()
-    review = Review.model_validate({"id": row.id, "text": text_mark(row), "verdict": verdict, **more})
-    assert log.add(review, log.changes(row.id)) is None
 
 
 @pytest.fixture
@@ -41,28 +27,23 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def make(place: Path, out: Path, layout: Format = "messages", **options: Any) -> Tally:
-    """Export the runs at a place."""
-    return write_export(ExportRequest(sources(place), layout, out, "2026-01-31T10_00_00", **options))
-
-
 def answers(path: Path) -> list[str]:
     """What the assistant says in each row."""
-    return [json.loads(line)["messages"][-1]["content"] for line in path.read_text("utf-8").splitlines()]
+    return [row["messages"][-1]["content"] for row in json_rows(path)]
 
 
 def test_rejected_rows_are_out_and_edited_ones_in(runs: Path, tmp_path: Path) -> None:
     """And with `reviewed_only` what nobody looked at is out, too."""
-    done = make(runs, tmp_path / "m.jsonl")
+    done = exported(runs, tmp_path / "m.jsonl")
     assert answers(tmp_path / "m.jsonl") == [ROWS[0].response, "Edited.", ROWS[3].response, ROWS[4].response]
     assert done.looked_at == {"accept": 1, "edit": 1, "reject": 1, "none": 2}
-    make(runs, tmp_path / "r.jsonl", reviewed_only=True)
+    exported(runs, tmp_path / "r.jsonl", reviewed_only=True)
     assert answers(tmp_path / "r.jsonl") == [ROWS[0].response, "Edited."]
 
 
 def test_both_texts_stand_in_the_provenance(runs: Path, tmp_path: Path) -> None:
     """In the typed columns as in InstructLab's metadata; a run that nobody looked at has no such column."""
-    make(runs, tmp_path / "rows.parquet", "parquet")
+    exported(runs, tmp_path / "rows.parquet", "parquet")
     found = [row["provenance"]["reviewed"] for row in read_table(tmp_path / "rows.parquet").to_pylist()]
     texts = {
         "question_before": ROWS[1].instruction,
@@ -71,27 +52,27 @@ def test_both_texts_stand_in_the_provenance(runs: Path, tmp_path: Path) -> None:
         "answer_after": "Edited.",
     }
     assert found == [{"verdict": "accept", **dict.fromkeys(texts)}, {"verdict": "edit", **texts}, None, None]
-    make(runs, tmp_path / "lab", "instructlab")
+    exported(runs, tmp_path / "lab", "instructlab")
     (path,) = (tmp_path / "lab").glob("skills_train_msgs_*.jsonl")
-    noted = [json.loads(json.loads(line)["metadata"])["provenance"].get("reviewed") for line in path.read_text().splitlines()]
+    noted = [json.loads(row["metadata"])["provenance"].get("reviewed") for row in json_rows(path)]
     assert noted == found
     write_run(tmp_path / "unread", ROWS)
-    make(tmp_path / "unread", tmp_path / "unread.parquet", "parquet")
+    exported(tmp_path / "unread", tmp_path / "unread.parquet", "parquet")
     assert "reviewed" not in str(read_table(tmp_path / "unread.parquet").schema)
 
 
 def test_the_card_says_how_many_were_looked_at(runs: Path, tmp_path: Path) -> None:
     """And no longer that nobody did."""
-    make(runs, tmp_path / "h", "hf")
+    exported(runs, tmp_path / "h", "hf")
     card = (tmp_path / "h" / "README.md").read_text()
     assert (
         "A person looked at 3 of 5 rows: 1 accepted, 1 edited, 1 rejected and left out. `provenance.reviewed` has both" in card
     )
     assert "- A person has read 2 of these 4 rows, and nobody the others. The judges are models too" in card
-    make(runs, tmp_path / "all", "hf", reviewed_only=True)
+    exported(runs, tmp_path / "all", "hf", reviewed_only=True)
     assert "- A person has read each of these rows." in (tmp_path / "all" / "README.md").read_text()
     write_run(tmp_path / "unread", ROWS)
-    make(tmp_path / "unread", tmp_path / "u", "hf")
+    exported(tmp_path / "unread", tmp_path / "u", "hf")
     assert "- Nobody has read these rows one by one." in (tmp_path / "u" / "README.md").read_text()
 
 
@@ -99,12 +80,12 @@ def test_a_copy_of_a_run_brings_nothing_back(runs: Path, tmp_path: Path) -> None
     """What was rejected in one of two copies is out, whichever comes first; another text of the same id was not looked at."""
     for name in ("a", "z"):
         write_run(tmp_path / "runs" / name, ROWS)
-    done = make(runs, tmp_path / "m.jsonl")
+    done = exported(runs, tmp_path / "m.jsonl")
     assert answers(tmp_path / "m.jsonl") == [ROWS[0].response, "Edited.", ROWS[3].response, ROWS[4].response]
     assert (done.looked_at, done.repeated) == ({"accept": 1, "edit": 1, "reject": 1, "none": 2}, 8)
     other = [row.model_copy(update={"response": f"New {number}."}) for number, row in enumerate(ROWS)]
     (runs / "test" / "foxes" / "data.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in other))
-    done = make(runs / "test", tmp_path / "n.jsonl")
+    done = exported(runs / "test", tmp_path / "n.jsonl")
     assert len(answers(tmp_path / "n.jsonl")) == 5
     assert (done.looked_at, done.elsewhere) == ({"none": 5}, {None: 2})
 
@@ -114,11 +95,11 @@ def test_nothing_left_is_said(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "runs", ROWS[:2])
     for split in (None, Split(0.5, 0)):
         with pytest.raises(NothingToExport, match="none of the rows is left to export: --reviewed-only leaves out"):
-            make(folder, tmp_path / "m", reviewed_only=True, split=split)
+            exported(folder, tmp_path / "m", reviewed_only=True, split=split)
     for row in ROWS[:2]:
         say(folder, row, "reject", about="question", reason="unsafe")
     with pytest.raises(NothingToExport, match="none of the rows is left to export: a person has rejected them"):
-        make(folder, tmp_path / "m.jsonl")
+        exported(folder, tmp_path / "m.jsonl")
 
 
 def test_a_machines_residue_in_an_edit_is_left_out(tmp_path: Path) -> None:
@@ -127,7 +108,7 @@ def test_a_machines_residue_in_an_edit_is_left_out(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "runs", [*spoilt, ROWS[2]])
     say(folder, spoilt[0], "edit", **EDITED)
     say(folder, ROWS[2], "edit", instruction="Q?", response="<think>Hm.</think>A")
-    done = make(folder, tmp_path / "m.jsonl")
+    done = exported(folder, tmp_path / "m.jsonl")
     assert answers(tmp_path / "m.jsonl") == ["Edited."]
     assert len(done.left_over) == 2
 

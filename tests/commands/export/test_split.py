@@ -14,15 +14,16 @@ from skills_dspy.base.errors import ExportError, RequestError, RunDirError
 from skills_dspy.base.records import Record, SeedExample
 from skills_dspy.cli.main import start
 from skills_dspy.commands.export import split
-from skills_dspy.commands.export.export import ExportRequest, write_export
-from skills_dspy.commands.export.split import Split, SplitBasis, choose_test
+from skills_dspy.commands.export.source import ExportRows
+from skills_dspy.commands.export.split import Split, SplitBasis, choose_test, set_apart
 from skills_dspy.model.embedding.vectors import vector_key
 from skills_dspy.store.journal import Journal, JournalReader
-from tests.helpers.exporting import a_record, a_run_json, sources, write_run
+from tests.helpers.exporting import a_record, a_run_json, exported, sources, write_run
 from tests.helpers.small_runs import make_run
 
 MODEL = "all-MiniLM-L6-v2"
 SIZE = 16
+SPLIT = Split(0.4, 1)
 OTHERS = ["Name three rivers.", "Why is ice slippery?", "Sort: c, a, b.", "Translate to Dutch: cheese."]
 FIRST, SECOND = "How does a fox hunt?", "In what way is prey caught by vixens?"
 
@@ -73,16 +74,13 @@ def others(first: int) -> dict[str, Any]:
     return {OTHERS[n]: at(0, 1 + n) for n in (first, first + 1)}
 
 
-def parted(root: Path, out: Path, one: str = FIRST, other: str = SECOND, **options: Any) -> list[bool]:
-    """For each of 24 seeds whether two questions came to lie on different sides."""
-    found = []
-    for seed in range(24):
-        request = ExportRequest(sources(root), "alpaca", out, "s", split=Split(0.4, seed), overwrite=True, **options)
-        write_export(request)
-        train, test = ((out / f"{side}.jsonl").read_text("utf-8") for side in ("train", "test"))
-        assert (one in train) != (one in test)
-        found.append((one in train) != (other in train))
-    return found
+def parted(root: Path, one: str = FIRST, other: str = SECOND) -> list[bool]:
+    """For each of 24 seeds whether two questions come to lie on different sides."""
+    runs = sources(root)
+    rows = list(ExportRows(runs))
+    (first,), (second,) = ([n for n, (_, row) in enumerate(rows) if row.instruction.startswith(text)] for text in (one, other))
+    sides = [set_apart(rows, runs, Split(0.4, seed))[0] for seed in range(24)]
+    return [testing[first] != testing[second] for testing in sides]
 
 
 def two_runs(root: Path, distance: float, weights: str | None = "w") -> None:
@@ -94,15 +92,15 @@ def two_runs(root: Path, distance: float, weights: str | None = "w") -> None:
 def test_paraphrases_of_two_runs_stay_together(tmp_path: Path) -> None:
     """No word is the same, but by their vectors dedup would have called them one; a little farther they may be parted."""
     two_runs(tmp_path / "near", 0.0499)
-    assert not any(parted(tmp_path / "near", tmp_path / "out"))
+    assert not any(parted(tmp_path / "near"))
     two_runs(tmp_path / "far", 0.0502)
-    assert any(parted(tmp_path / "far", tmp_path / "out"))
+    assert any(parted(tmp_path / "far"))
 
 
 def test_vectors_of_other_weights_are_not_compared(tmp_path: Path) -> None:
     """Their distance means nothing, be it 0."""
     two_runs(tmp_path / "runs", 0.0, weights="others")
-    assert any(parted(tmp_path / "runs", tmp_path / "out"))
+    assert any(parted(tmp_path / "runs"))
 
 
 def test_a_question_on_a_context_is_compared_as_dedup_does_it(tmp_path: Path) -> None:
@@ -115,7 +113,7 @@ def test_a_question_on_a_context_is_compared_as_dedup_does_it(tmp_path: Path) ->
         for folder in (one, other):
             plant(folder, {FIRST: at(0), SECOND: at(0.049), contexts[0]: at(0, 2), contexts[1]: at(between, 2)})
         make(root, "test/c", {**others(0), **others(2)})
-        assert any(parted(root, tmp_path / "out")) == (name == "far")
+        assert any(parted(root)) == (name == "far")
 
 
 def test_rows_that_are_near_one_seed_stay_together(tmp_path: Path) -> None:
@@ -125,11 +123,11 @@ def test_rows_that_are_near_one_seed_stay_together(tmp_path: Path) -> None:
     rows = {SECOND: at(0.0, 5)}
     make(tmp_path / "runs", "test/b", rows, seeds=seeds, neighbour=("seed:0", 0.15))
     make(tmp_path / "runs", "test/c", others(2), neighbour=None)
-    assert not any(parted(tmp_path / "runs", tmp_path / "out"))
+    assert not any(parted(tmp_path / "runs"))
     make(tmp_path / "far", "test/a", {FIRST: at(0.049), **others(0)})
     make(tmp_path / "far", "test/b", rows)
     make(tmp_path / "far", "test/c", others(2))
-    assert any(parted(tmp_path / "far", tmp_path / "out"))
+    assert any(parted(tmp_path / "far"))
 
 
 def test_many_that_are_near_in_a_row_are_one_group(tmp_path: Path) -> None:
@@ -137,15 +135,15 @@ def test_many_that_are_near_in_a_row_are_one_group(tmp_path: Path) -> None:
     chain = {f"chain{n} link{n} ring{n}": at(0.01 * n * n) for n in range(9)}
     for name, some in (("whole", [*chain]), ("broken", [*chain][::8])):
         make(tmp_path / name, "test/a", {**{text: chain[text] for text in some}, **others(0), **others(2)})
-        assert any(parted(tmp_path / name, tmp_path / "out", "chain0", "chain8")) is (name == "broken")
+        assert any(parted(tmp_path / name, "chain0", "chain8")) is (name == "broken")
 
 
 def test_the_distance_is_that_of_the_runs_own_deduplication(tmp_path: Path) -> None:
     """Of several runs the largest; the card says it."""
     make(tmp_path / "runs", "test/a", {FIRST: at(0), **others(0)}, limit=0.01)
     make(tmp_path / "runs", "test/b", {SECOND: at(0.29), **others(2)}, limit=0.3)
-    assert not any(parted(tmp_path / "runs", tmp_path / "out"))
-    write_export(ExportRequest(sources(tmp_path / "runs"), "hf", tmp_path / "hf", "s", split=Split(0.4, 1)))
+    assert not any(parted(tmp_path / "runs"))
+    exported(tmp_path / "runs", tmp_path / "hf", "hf", split=SPLIT)
     assert "at a squared distance below 0.3)" in (tmp_path / "hf" / "README.md").read_text("utf-8")
 
 
@@ -153,23 +151,21 @@ def test_more_rows_than_can_be_compared_are_refused(tmp_path: Path, monkeypatch:
     """In one sentence that says what to do, and nothing is left; without a test side they are exported."""
     monkeypatch.setattr(split, "MOST_ROWS", 2)
     make(tmp_path / "runs", "test/a", others(0) | {FIRST: at(0)})
-    runs = sources(tmp_path / "runs")
     with pytest.raises(ExportError, match=r"compares every row with every other, at most 2 rows, .*; export fewer runs"):
-        write_export(ExportRequest(runs, "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
+        exported(tmp_path / "runs", tmp_path / "out", split=SPLIT)
     assert not (tmp_path / "out").exists()
-    assert write_export(ExportRequest(runs, "alpaca", tmp_path / "out", "s")).rows == {"train": 3}
+    assert exported(tmp_path / "runs", tmp_path / "out").rows == {"train": 3}
 
 
 def test_without_a_split_no_journal_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be anything; with a split it has to be a journal, and a sound one."""
     folder = make(tmp_path / "runs", "test/a", {FIRST: at(0), **others(0)}, weights=None)
     (folder / "journal.sqlite").write_bytes(b"no journal")
-    runs = sources(tmp_path / "runs")
     with monkeypatch.context() as patch:
         patch.setattr(JournalReader, "open", None)
-        assert write_export(ExportRequest(runs, "hf", tmp_path / "whole", "s")).compared is None
+        assert exported(tmp_path / "runs", tmp_path / "whole", "hf").compared is None
     with pytest.raises(RunDirError, match=r"journal\.sqlite is not a journal"):
-        write_export(ExportRequest(runs, "hf", tmp_path / "split", "s", split=Split(0.4, 1)))
+        exported(tmp_path / "runs", tmp_path / "split", "hf", split=SPLIT)
     assert not (tmp_path / "split").exists()
 
 
@@ -178,7 +174,7 @@ def test_a_broken_vector_is_no_vector(tmp_path: Path, broken: Any) -> None:
     """Nothing is near it, which would pass for a row that is like no other."""
     make(tmp_path / "runs", "test/a", {FIRST: broken, **others(0)})
     with pytest.raises(RunDirError, match=r"journal\.sqlite: the vector of the text 'How does a fox hunt\?' is broken"):
-        write_export(ExportRequest(sources(tmp_path / "runs"), "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
+        exported(tmp_path / "runs", tmp_path / "out", split=SPLIT)
 
 
 @pytest.mark.parametrize("weights", [None, "", "others", "w"], ids=["gone", "unknown", "others", "all compared"])
@@ -200,8 +196,8 @@ def test_what_was_not_compared_by_meaning_is_said(
 def test_a_real_runs_journal_has_all_vectors(tmp_path: Path) -> None:
     """Of questions with a context and without, under the names that the run gave them."""
     paths = make_run(tmp_path / "runs", {})
-    done = write_export(ExportRequest(sources(paths.folder), "alpaca", tmp_path / "out", "s", split=Split(0.4, 1)))
-    assert done.compared == SplitBasis(Split(0.4, 1), limit=0.05, by_words=0, models=1)
+    done = exported(paths.folder, tmp_path / "out", split=SPLIT)
+    assert done.compared == SplitBasis(SPLIT, limit=0.05, by_words=0, models=1)
 
 
 # ---- which groups are for testing ------------------------------------------------------------------------------------
@@ -241,4 +237,4 @@ def test_vectors_that_say_nothing_make_no_group(tmp_path: Path) -> None:
     folder = make(tmp_path / "runs", "test/a", rows, seeds={"ทำไมจึงมีฤดูฝน": at(0)})
     with Journal.open(folder / "journal.sqlite") as journal:
         journal.set_meta("embedder_sight", "some")
-    assert any(parted(tmp_path / "runs", tmp_path / "out", market, mango))
+    assert any(parted(tmp_path / "runs", market, mango))

@@ -14,11 +14,10 @@ from skills_dspy.commands.report.packing import Packed
 from skills_dspy.commands.report.page import make_page
 from skills_dspy.commands.report.reading import read_runs
 from skills_dspy.store.run_dir import RunPaths
-from tests.commands.report.test_report import ESCAPES
 from tests.helpers.browsing import Tabs, browsing, need_browser
-from tests.helpers.exporting import a_record, a_run_json, write_run
+from tests.helpers.exporting import write_run
 from tests.helpers.learned import SAID, learned
-from tests.helpers.reporting import reported
+from tests.helpers.reporting import ESCAPES, hostile_run, reported
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -83,9 +82,7 @@ def test_a_page_opens_by_itself_and_draws_everything(usual: Path, opened: Any) -
 
 def test_texts_do_not_act_in_a_browser(tmp_path: Path, opened: Any) -> None:
     """None of them runs, loads or hides anything, in a list, in a story, in a table or as a name; each is shown as it is."""
-    records = [a_record(f"{n:016x}", text, f"answer {text}", f"context {text}") for n, text in enumerate(ESCAPES)]
-    about = a_run_json(ESCAPES[0], note=ESCAPES[2], accepted=len(records))
-    reported(tmp_path / "r.html", write_run(tmp_path / "runs", records, about))
+    reported(tmp_path / "r.html", hostile_run(tmp_path / "runs"))
     page, asked, said = opened(tmp_path / "r.html")
     show_all(page)
     for place, text in enumerate(ESCAPES):

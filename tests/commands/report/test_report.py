@@ -23,22 +23,10 @@ from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import Journal, JournalReader
 from skills_dspy.store.run_dir import RunDir, RunPaths
-from tests.helpers.exporting import a_record, a_run_json, write_run
-from tests.helpers.reporting import ReadPage, reported
+from tests.helpers.exporting import a_record, write_run
+from tests.helpers.reporting import ESCAPES, ReadPage, hostile_run, reported
 from tests.helpers.small_runs import make_run
 from tests.helpers.terminal import Terminal
-
-ESCAPES = (
-    "</script><script>window.acted = 1</script>",
-    "<!--<script>window.acted = 1",
-    '"><img src=x onerror="window.acted = 1"><svg onload=window.acted=1>',
-    "</title><style>body{display:none}</style><iframe src=https://example.org></iframe>",
-    "&lt;b&gt; &amp; &#60; \\u003cscript\\u003e ${window.acted=1} {{script}} {{data}}",
-    "javascript:window.acted=1 [a](javascript:window.acted=1) ![b](https://example.org/b.png)",
-    "]]> --> ' \" ` \\ \u2028\u2029\u202eright to left\u202c\x00\x1b[31mred\x9b2J half \ud83d",
-    "مرحبا 你好 👩\u200d👧 e\u0301",
-)
-"""What would act in a page, a terminal or a parser if it were taken for anything but text."""
 
 
 @pytest.fixture(scope="module")
@@ -255,9 +243,7 @@ def test_the_same_runs_give_the_same_bytes(run: RunPaths, page: ReadPage, tmp_pa
 
 def test_texts_stand_in_the_page_as_data_alone(tmp_path: Path) -> None:
     """Whatever they hold: no element begins or ends in them, and they come out as they may be seen."""
-    records = [a_record(f"{n:016x}", text, f"answer {text}", f"context {text}") for n, text in enumerate(ESCAPES)]
-    about = a_run_json(ESCAPES[0], note=ESCAPES[2], accepted=len(records))
-    found = reported(tmp_path / "r.html", write_run(tmp_path / "runs", records, about))
+    found = reported(tmp_path / "r.html", hostile_run(tmp_path / "runs"))
     usual = reported(tmp_path / "usual.html", write_run(tmp_path / "usual"))
     for mark in ("<script", "</script", "<style", "<img", "<svg", "<iframe", "<!--", "</title"):
         assert found.html.lower().count(mark) == usual.html.lower().count(mark), mark

@@ -11,7 +11,7 @@ from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.base.records import SoftRating
 from skills_dspy.base.scales import PAIR, Label
 from skills_dspy.commands.review.opening import open_review
-from skills_dspy.commands.review.order import doubt_about, in_order
+from skills_dspy.commands.review.order import doubts_about, in_order
 from skills_dspy.commands.review.rated import RATED, RatedRow, StageVerdict, rated_rows, settings_of
 from skills_dspy.store.journal import Journal
 from skills_dspy.store.run_dir import RunPaths
@@ -95,14 +95,14 @@ def test_what_is_in_doubt_comes_first() -> None:
     apart = rated(("judge_pair", 3, True), ("sample_quality", 4, True))
     clear = rated(("judge_pair", 3, True), soft=sure)
     lost = rated(("judge_question", 1, True), ("instruction_quality", "good", True))
-    found = [doubt_about(row, CONFIG) for row in (disputed, odd, border, apart, clear)]
+    found = [max(doubts_about(row, CONFIG)) for row in (disputed, odd, border, apart, clear)]
     assert found == [1.0, pytest.approx(0.9), 0.5, 0.5, pytest.approx(0.02)]
     named = [RatedRow(a_record(str(n) * 16), row.verdicts) for n, row in enumerate((clear, border, disputed, odd))]
     assert in_order(named, "uncertain", CONFIG) == [named[2], named[3], named[1], named[0]]
     twice = rated(("judge_pair", 2, True), ("sample_quality", 4, True), row_id="b" * 16)
     assert in_order([border, twice], "uncertain", CONFIG) == [twice, border]  # both come to 0.5, and twice more often
-    assert doubt_about(lost, CONFIG) == 0.5  # good is the lowest that passes
-    assert doubt_about(RatedRow(a_record(), (StageVerdict("judge_pair", None),)), CONFIG) == 0
+    assert max(doubts_about(lost, CONFIG)) == 0.5  # good is the lowest that passes
+    assert doubts_about(RatedRow(a_record(), (StageVerdict("judge_pair", None),)), CONFIG) == [0]
 
 
 def test_orders_hold_what_they_say(rows: list[RatedRow]) -> None:

@@ -25,24 +25,21 @@ const label = (views, side, what) => letter(views, side) + what;
 
 // How often each of `bins` holds one of the values, as shares of all of them. Below the bars stand their `labels`, of ranges where
 // they begin; `names` says all of a range.
-function bars(views, bins, values, beside, unit) {
+function bars(views, bins, values, unit, seeds = []) {
   const datasets = [], columns = [], names = bins.names || bins.labels;
+  const add = (what, counts, all, stack, backgroundColor) => {
+    datasets.push({ label: what, data: counts.map((count) => rounded(percent(count, all))), counts, stack, backgroundColor });
+    columns.push([what, counts]);
+  };
   views.forEach((view, side) => {
     const all = [true, false].flatMap((kept) => values(view, kept)).length;
     for (const kept of [true, false]) {
       const counts = bins.count(values(view, kept));
       if (!all || (!kept && !counts.some(Boolean))) continue;
-      const what = label(views, side, kept ? "accepted" : "rejected");
-      datasets.push({ label: what, data: counts.map((count) => rounded(percent(count, all))), counts, stack: SIDES[side], backgroundColor: fill(side, kept) });
-      columns.push([what, counts]);
+      add(label(views, side, kept ? "accepted" : "rejected"), counts, all, SIDES[side], fill(side, kept));
     }
   });
-  for (const [what, found] of beside) {
-    const counts = bins.count(found);
-    if (!found.length) continue;
-    datasets.push({ label: what, data: counts.map((count) => rounded(percent(count, found.length))), counts, stack: what, backgroundColor: colour("seed") });
-    columns.push([what, counts]);
-  }
+  if (seeds.length) add("seeds", bins.count(seeds), seeds.length, "seeds", colour("seed"));
   const config = {
     type: "bar",
     data: { labels: bins.labels, datasets },
@@ -55,6 +52,12 @@ function bars(views, bins, values, beside, unit) {
   return [config, numbers, datasets.length];
 }
 
+const counting = (size, placeOf) => (found) => {
+  const counts = new Array(size).fill(0);
+  for (const value of found) counts[placeOf(value)] += 1;
+  return counts;
+};
+
 function ranges(values, wanted, whole) {
   let low = Infinity, high = -Infinity;
   for (const value of values) { if (value < low) low = value; if (value > high) high = value; }
@@ -66,10 +69,12 @@ function ranges(values, wanted, whole) {
   return {
     labels: Array.from({ length: size }, (_, place) => shown(start + place * step)),
     names: Array.from({ length: size }, (_, place) => (whole && step === 1 ? shown(start + place) : `${shown(start + place * step)} to ${shown(start + (place + 1) * step - (whole ? 1 : 0))}`)),
-    count: (found) => { const counts = new Array(size).fill(0); for (const value of found) counts[Math.min(size - 1, Math.floor((value - start) / step + 1e-9))] += 1; return counts; },
+    count: counting(size, (value) => Math.min(size - 1, Math.floor((value - start) / step + 1e-9))),
   };
 }
 
+const runsOf = (views) => [...new Set(views.flatMap((view) => view.runs))];
+const seedsOf = (views) => runsOf(views).flatMap((run) => report.summary.seeds[run]);
 const isKept = (row) => report.rows.stage[row] < 0;
 const picked = (view, kept, value) => view.places.filter((row) => isKept(row) === kept).map(value).filter((found) => found !== null && found !== undefined);
 
@@ -105,8 +110,8 @@ function drawFunnel(box, views) {
 
 function drawRatings(box, views) {
   report.summary.scales.forEach((scale, number) => {
-    const bins = { labels: scale.labels, count: (found) => { const counts = scale.labels.map(() => 0); for (const value of found) counts[value] += 1; return counts; } };
-    const [config, numbers, datasets] = bars(views, bins, (view, kept) => picked(view, kept, (row) => report.rows.ratings[row][number]), []);
+    const bins = { labels: scale.labels, count: counting(scale.labels.length, (value) => value) };
+    const [config, numbers, datasets] = bars(views, bins, (view, kept) => picked(view, kept, (row) => report.rows.ratings[row][number]));
     if (datasets) figure(box, named(scale.name), config, numbers);
   });
   if (!box.childElementCount) box.append(make("p", {}, "No row has a rating."));
@@ -120,9 +125,9 @@ function drawSoft(box, views) {
     const bins = {
       labels: Array.from({ length: size }, (_, place) => (low + place * step).toFixed(2)),
       names: Array.from({ length: size }, (_, place) => `${(low + place * step).toFixed(2)} to ${(low + (place + 1) * step).toFixed(2)}`),
-      count: (found) => { const counts = new Array(size).fill(0); for (const value of found) counts[Math.max(0, Math.min(size - 1, Math.floor((value - low) / step)))] += 1; return counts; },
+      count: counting(size, (value) => Math.max(0, Math.min(size - 1, Math.floor((value - low) / step)))),
     };
-    const [config, numbers, datasets] = bars(views, bins, values, [], "expected value");
+    const [config, numbers, datasets] = bars(views, bins, values, "expected value");
     if (datasets) figure(box, `${named(scale.name)}, expected value`, config, numbers);
   });
   if (!box.childElementCount) box.append(make("p", {}, "No rating has probabilities: the runs did not ask for them (soft_ratings: true does), or the server gave none."));
@@ -131,23 +136,21 @@ function drawSoft(box, views) {
 function drawLengths(box, views) {
   ["question", "answer", "context"].forEach((part, place) => {
     const values = (view, kept) => picked(view, kept, (row) => report.rows.words[row][place]);
-    const runs = [...new Set(views.flatMap((view) => view.runs))];
-    const seeds = runs.flatMap((run) => report.summary.seeds[run]).map((seed) => seed[1][place]).filter((words) => words !== null);
+    const seeds = seedsOf(views).map((seed) => seed[1][place]).filter((words) => words !== null);
     const all = views.flatMap((view) => [...values(view, true), ...values(view, false)]);
     if (!all.length) return;
-    const [config, numbers, datasets] = bars(views, ranges([...all, ...seeds], 16, true), values, [["seeds", seeds]], "words");
+    const [config, numbers, datasets] = bars(views, ranges([...all, ...seeds], 16, true), values, "words", seeds);
     if (datasets) figure(box, `Words of the ${part}`, config, numbers);
   });
 }
 
-function drawMap(box, views, open) {
+function drawMap(box, views) {
   if (report.summary.map === null) { box.append(make("p", {}, "No map: fewer than three texts have a vector in the journals.")); return; }
   const brief = (text) => (text.length > 90 ? `${text.slice(0, 87)}...` : text).replaceAll("\n", " ");
   const beside = ({ tooltip }) => (tooltip.getActiveElements()[0]?.element.y < 150 ? "top" : "bottom"); // never over its own point
   const datasets = [];
   const add = (what, style, size, tint, points) => { if (points.length) datasets.push({ label: what, data: points, pointStyle: style, pointRadius: size, pointHoverRadius: size + 2, backgroundColor: tint, borderColor: tint === colour("seed") ? colour("paper") : tint, borderWidth: style === "crossRot" ? 2.5 : 1, pointHoverBorderWidth: style === "crossRot" ? 3.5 : 1 }); };
-  const runs = [...new Set(views.flatMap((view) => view.runs))];
-  const seeds = runs.flatMap((run) => report.summary.seeds[run]).filter((seed) => seed[2]);
+  const seeds = seedsOf(views).filter((seed) => seed[2]);
   add("seeds", "triangle", 8, colour("seed"), seeds.map(([question, , point]) => ({ x: point[0], y: point[1], text: question, row: null })));
   views.forEach((view, side) => {
     for (const kept of [true, false]) {
@@ -161,7 +164,7 @@ function drawMap(box, views, open) {
     options: {
       scales: { x: { ticks: { display: false } }, y: { ticks: { display: false } } },
       plugins: { legend: { position: "bottom", labels: { usePointStyle: true } }, tooltip: { caretPadding: 12, usePointStyle: true, yAlign: beside, callbacks: { label: (item) => `${item.dataset.label}: ${brief(item.raw.text)}`.match(/.{1,44}(?: |$)|.{44}/gu) } } },
-      onClick: (_, found, chart) => { const point = found.length && chart.data.datasets[found[0].datasetIndex].data[found[0].index]; if (point && point.row !== null) open(point.row); },
+      onClick: (_, found, chart) => { const point = found.length && chart.data.datasets[found[0].datasetIndex].data[found[0].index]; if (point && point.row !== null) openRow(point.row); },
     },
   };
   const numbers = table(["", "points"], datasets.map((one) => [one.label, String(one.data.length)]), [1]);
@@ -169,27 +172,27 @@ function drawMap(box, views, open) {
   figure(box, "Where questions lie", config, numbers, { tall: true, full: true, note });
 }
 
-function drawCopies(box, views, link) {
+function drawCopies(box, views) {
   const values = (view, kept) => picked(view, kept, (row) => report.rows.distance[row]);
   const all = views.flatMap((view) => [...values(view, true), ...values(view, false)]);
-  const runs = [...new Set(views.flatMap((view) => view.runs))];
+  const runs = runsOf(views);
   if (all.length) {
     const bounds = [...new Set(runs.map((run) => report.summary.bounds[run]).filter((bound) => bound !== null))];
     const note = bounds.length ? `Below ${bounds.join(" or ")} a question is a duplicate.` : "";
-    const [config, numbers] = bars(views, ranges(all, 20, false), values, [], "squared distance to the nearest earlier question or seed");
+    const [config, numbers] = bars(views, ranges(all, 20, false), values, "squared distance to the nearest earlier question or seed");
     figure(box, "Nearest neighbours", config, numbers, { note });
   }
   const kept = views.flatMap((view) => view.places.filter((row) => isKept(row) && report.rows.distance[row] !== null));
   const nearest = [...new Set(kept)].sort((a, b) => report.rows.distance[a] - report.rows.distance[b]).slice(0, 10);
   const own = make("figure", {}, make("h3", {}, "Accepted questions that are nearest to an earlier one"));
-  const other = (row, near) => (near === null ? "" : near < 0 ? `seed: ${report.summary.seeds[report.rows.run[row]][-1 - near][0]}` : link(near));
-  const line = (row) => [report.rows.distance[row].toFixed(3), link(row), other(row, report.rows.near[row])];
+  const other = (row, near) => (near === null ? "" : near < 0 ? `seed: ${report.summary.seeds[report.rows.run[row]][-1 - near][0]}` : linkTo(near));
+  const line = (row) => [report.rows.distance[row].toFixed(3), linkTo(row), other(row, report.rows.near[row])];
   own.append(nearest.length ? table(["distance", "question", "nearest"], nearest.map(line), [0]) : make("p", {}, "None has a neighbour."));
   box.append(own);
   const copies = runs.map((run) => report.summary.copies[run]), pairs = copies.flatMap((found) => found.pairs);
   const copied = copies.reduce((sum, found) => sum + found.count, 0), least = copies.every((found) => found.complete) ? "" : "at least ";
   const twins = make("figure", { className: "full" }, make("h3", {}, `Accepted answers that are near-copies: ${least}${copied} pairs`));
-  twins.append(pairs.length ? table(["one question", "the other"], pairs.map(([one, other]) => [link(one), link(other)])) : make("p", {}, `No two answers of a run are the same but for a few words (ROUGE-L of ${copies[0].bound} or more).`));
+  twins.append(pairs.length ? table(["one question", "the other"], pairs.map(([one, other]) => [linkTo(one), linkTo(other)])) : make("p", {}, `No two answers of a run are the same but for a few words (ROUGE-L of ${copies[0].bound} or more).`));
   if (copied > pairs.length) twins.append(make("p", { className: "small" }, `Of each run the first ${report.summary.listed} are shown.`));
   box.append(twins);
 }

@@ -1,7 +1,7 @@
 "use strict";
 // What the page holds, unpacked: the summary and the columns at once, a parcel of details when a row of it is opened.
 
-const report = { summary: null, rows: null, count: 0, shared: null, parcels: new Map(), searched: new Map() };
+const report = { summary: null, rows: null, shared: null, parcels: new Map(), searched: new Map() };
 
 function packedBytes(id) {
   const text = atob(document.getElementById(id).textContent);
@@ -18,7 +18,6 @@ async function unpacked(id) {
 async function openReport() {
   report.summary = JSON.parse(document.getElementById("summary").textContent);
   report.rows = await unpacked("columns");
-  report.count = report.summary.rows;
 }
 
 // The details of a row: {answer: lines, ...}, see content.py. `text` below makes a string of lines.

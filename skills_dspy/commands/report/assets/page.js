@@ -7,7 +7,7 @@ function chosenViews() {
   return places.map((place) => {
     const view = report.summary.views[place];
     const runs = new Set(view.runs), rows = [];
-    for (let row = 0; row < report.count; row += 1) if (runs.has(report.rows.run[row])) rows.push(row);
+    for (let row = 0; row < report.summary.rows; row += 1) if (runs.has(report.rows.run[row])) rows.push(row);
     return { ...view, places: rows };
   });
 }
@@ -25,13 +25,13 @@ function drawFacts(views) {
 }
 
 const SECTIONS = {
-  funnel: (box, views) => drawFunnel(box, views),
-  students: (box, views) => drawStudents(box, views),
-  ratings: (box, views) => drawRatings(box, views),
-  soft: (box, views) => drawSoft(box, views),
-  map: (box, views) => drawMap(box, views, openRow),
-  lengths: (box, views) => drawLengths(box, views),
-  copies: (box, views) => drawCopies(box, views, linkTo),
+  funnel: drawFunnel,
+  students: drawStudents,
+  ratings: drawRatings,
+  soft: drawSoft,
+  map: drawMap,
+  lengths: drawLengths,
+  copies: drawCopies,
 };
 // What is far from being seen is drawn when one comes near it, or prints.
 const nearing = new IntersectionObserver((seen) => seen.filter((one) => one.isIntersecting).forEach((one) => drawSection(one.target)), { rootMargin: "300px" });

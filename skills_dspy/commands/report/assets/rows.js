@@ -6,7 +6,7 @@ const byId = (id) => document.getElementById(id);
 
 function fate(row) {
   const { stage, reason } = report.rows;
-  return stage[row] < 0 ? "accepted" : `${named(report.summary.stages[stage[row]])}: ${report.summary.reasons[reason[row]]}`;
+  return isKept(row) ? "accepted" : `${named(report.summary.stages[stage[row]])}: ${report.summary.reasons[reason[row]]}`;
 }
 
 // A, B or both, where two views are shown: on which side a row stands.
@@ -44,7 +44,7 @@ function offerFilters(places) {
 }
 
 function passes(row) {
-  const outcome = byId("outcome").value, kept = report.rows.stage[row] < 0, side = byId("side").value;
+  const outcome = byId("outcome").value, kept = isKept(row), side = byId("side").value;
   if (side && !sidesOf(row).includes(side)) return false;
   if (outcome === "accepted" ? !kept : outcome === "rejected" ? kept : outcome && fate(row) !== outcome) return false;
   return report.summary.scales.every((_, number) => {
@@ -92,7 +92,7 @@ function turnTo(page) {
 }
 
 function rowItem(row) {
-  const kept = report.rows.stage[row] < 0, chips = make("span", { className: "chips" });
+  const kept = isKept(row), chips = make("span", { className: "chips" });
   if (sidesOf(row).length) chips.append(make("span", { className: "side" }, sidesOf(row).join(", ")));
   chips.append(make("span", { className: kept ? "accepted" : "rejected" }, kept ? "accepted" : `rejected by ${fate(row)}`));
   report.summary.scales.forEach((scale, number) => {
@@ -121,8 +121,8 @@ async function toggle(item, row) {
 const words = (title, said) => [make("h4", {}, title), make("pre", { dir: "auto" }, said)];
 
 function storyOf(row, found, text) {
-  const parts = [], rejected = report.rows.stage[row] >= 0;
-  if (rejected) parts.push(make("p", {}, make("strong", { className: "rejected" }, `Rejected by ${fate(row)}`)), ...(found.why ? [make("pre", { dir: "auto" }, text(found.why))] : []));
+  const parts = [];
+  if (!isKept(row)) parts.push(make("p", {}, make("strong", { className: "rejected" }, `Rejected by ${fate(row)}`)), ...(found.why ? [make("pre", { dir: "auto" }, text(found.why))] : []));
   if (found.context) parts.push(...words("Context", text(found.context)));
   parts.push(...words("Question", report.rows.question[row] || "(none)"));
   if (found.answer) parts.push(...words("Answer", text(found.answer)));

@@ -30,7 +30,11 @@ _Texts = tuple[str, str, str | None]
 _Read = tuple[str, tuple[_Texts, ...], FileRow]
 """A row with its place, and with its texts as they stand there; twice for a pair of answers."""
 
-_JUDGED = (("judge_pair", "judged bad"), ("sample_quality", "filtered"))
+_JUDGED = (
+    ("judge_pair", "judged bad"),
+    ("sample_quality", "filtered"),
+    *(("answer_habits", reason) for reason in ("judged bad", "filtered")),  # of an answer that was written again
+)
 """Stage and reason of those rejections that are a verdict on an answer."""
 
 

@@ -91,6 +91,15 @@ def test_an_answer_is_true_or_false_as_it_was_judged(judged: Path, tmp_path: Pat
     assert "`id` (of the row in the run).\n" in card
 
 
+@pytest.mark.parametrize("reason", ["judged bad", "filtered"])
+def test_an_answer_that_was_written_again_and_then_judged_is_false(reason: Reason, tmp_path: Path) -> None:
+    """It is rejected under the name of habits, which made it be written again, but for what a judge said of it."""
+    write(tmp_path / "runs", [a_record("a")], rejected("1", "answer_habits", reason))
+    exported(tmp_path / "runs", tmp_path / "kto", "kto")
+    rows = json_rows(tmp_path / "kto" / "data" / "train.jsonl")
+    assert {row["id"]: row["label"] for row in rows} == {"1": False, "a": True}
+
+
 def test_pairs_are_chosen_and_rejected(tmp_path: Path) -> None:
     """With the margin; the card says what they are, and how the lengths compare."""
     long = "It is an animal that runs and barks."

@@ -46,7 +46,7 @@ from skills_dspy.screens.residue import residue_look
 from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import AppendLog, count_rows, to_its_end
 from skills_dspy.store.journal import Journal, JournalReader
-from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
+from skills_dspy.store.run_dir import RunPaths, set_aside, taken
 from skills_dspy.store.run_json import RUN_FORMAT, read_run_json
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -155,7 +155,7 @@ class OpenTask:
         with ExitStack() as stack:
             if request.restart:
                 set_aside(request.output_dir, spec.task_name, shared.now())
-            paths = stack.enter_context(RunDir.open(request.output_dir, spec.task_name)).paths
+            paths = stack.enter_context(taken(request.output_dir, spec.task_name))
             past = (request.recorded or {}).get(spec.task_name)
             config = as_begun(request.config, paths, None if past is None else past.config)
             prompts = prompt_fingerprints(spec, config, program, shared.adapter)

@@ -13,6 +13,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
 from skills_dspy.base.columns import from_columns, whole
@@ -56,6 +57,25 @@ def make_folder(path: Path) -> None:
     """Create a folder with those above it; nothing where it is there already."""
     with storage_errors("create", path):
         path.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def locked(lock: Path, of: Path, busy: Callable[[], str], patience: float = 0.0) -> Iterator[None]:
+    """Hold a lock file, which is a part of what `of` names in errors.
+
+    Raises:
+        RunDirError: another process holds it for longer than so many seconds; `busy` has the sentence.
+    """
+    held = FileLock(lock, timeout=patience, thread_local=False)
+    with storage_errors("lock", of):
+        try:
+            held.acquire()
+        except Timeout as error:
+            raise RunDirError(busy()) from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 class AppendLog:

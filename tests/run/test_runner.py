@@ -30,7 +30,7 @@ from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.run.task import TaskView
 from skills_dspy.store import aside, files
 from skills_dspy.store.journal import Journal, JournalReader
-from skills_dspy.store.run_dir import RunDir, RunPaths
+from skills_dspy.store.run_dir import RunPaths, taken
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.disk import journaled
 from tests.helpers.fake_server import DIGEST, FakeServer
@@ -364,7 +364,7 @@ def test_restart_sets_the_run_aside(finished: Going) -> None:
 
 def test_a_second_run_in_the_same_directory_is_refused(going: Going) -> None:
     """The first is not disturbed."""
-    with RunDir.open(going.folder, NAME), pytest.raises(RunDirError, match="another run"):
+    with taken(going.folder, NAME), pytest.raises(RunDirError, match="another run"):
         going.go()
     assert not going.paths().data.exists()
     going.go()

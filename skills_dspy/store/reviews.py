@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import ValidationError, model_validator
 from skills_dspy.base.columns import whole
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import Frozen, Record, Rejection
-from skills_dspy.store.files import locked, storage_errors, sync
+from skills_dspy.store.files import locked, storage_errors, sync, write_whole
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import RunJson, origin_of
 
@@ -166,13 +165,7 @@ class ReviewLog:
             new = not path.exists()
             with path.open("ab", buffering=0) as file:
                 file.truncate(self._end)  # what a killed process left of a line: nobody was told that it is kept
-                try:
-                    if file.write(line) != len(line):
-                        raise OSError(28, os.strerror(28))
-                    os.fsync(file.fileno())
-                except OSError:
-                    file.truncate(self._end)
-                    raise
+                write_whole(file, line, self._end, lasting=True)
             if new:
                 sync(path.parent)
             self.read()

@@ -39,6 +39,7 @@ from skills_dspy.run.account import (
     stamp,
     versions,
 )
+from skills_dspy.run.past import PastRun
 from skills_dspy.run.request import RunRequest
 from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
@@ -166,7 +167,7 @@ class OpenTask:
             _check_wanted(paths, request.wanted)
             journal = stack.enter_context(Journal.open(paths.journal))
             logs = (stack.enter_context(AppendLog.open(paths.data)), stack.enter_context(AppendLog.open(paths.rejected)))
-            source = shared.server or stack.enter_context(_recording(request, view))
+            source = shared.server or stack.enter_context(_recording(past, view))
             recording = source if isinstance(source, JournalReader) else None
             if not paths.run_json.exists() and (recording is None or RESIDUE in recording.meta()):
                 journal.set_meta(RESIDUE, "asked again")
@@ -326,9 +327,8 @@ def _manifest(shared: Shared, spec: TaskSpec, config: RunConfig, inputs: Mapping
     }
 
 
-def _recording(request: RunRequest, view: TaskView) -> JournalReader:
+def _recording(past: PastRun | None, view: TaskView) -> JournalReader:
     """The journal that answers a replay of the task."""
-    past = (request.recorded or {}).get(view.spec.task_name)
     if past is None:
         raise RunDirError(f"{view.spec.path}: the recording holds no run of the task {view.spec.task_name}")
     folder = view.paths.folder

@@ -35,7 +35,6 @@ from skills_dspy.pipeline.draw import Draw
 from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.settle import Settler
-from skills_dspy.run.past import find_recorded
 from skills_dspy.run.runner import Watcher
 from skills_dspy.run.task import OpenTask, Standstill, TaskView
 from skills_dspy.store import files
@@ -415,9 +414,8 @@ def test_when_every_task_fails_the_run_fails(three: Going) -> None:
 def test_a_recording_that_lacks_one_task_replays_the_others(three: Going) -> None:
     """Nothing is made up for it."""
     replace(three, specs=(FOXES, JAYS)).go()
-    recorded = {r.spec.task_name: r for r in find_recorded(str(three.folder))}
     going = replace(three, folder=three.folder / "again")
-    tasks = run(going.request(recorded=recorded), None)
+    tasks = run(going.request(recorded=three.recorded()), None)
     assert [task.status for task in tasks][::2] == ["complete", "complete"]
     assert "holds no run of the task test/crows" in tasks[1].status
 

@@ -360,11 +360,10 @@ def test_a_second_run_in_the_same_directory_is_refused(going: Going) -> None:
     going.go()
 
 
-@dataclass
 class OtherWeights(HashEmbedder):
     """The same name with other weights."""
 
-    weights: str = "other weights"
+    weights = "other weights"
 
 
 def test_other_weights_of_the_embedding_model_are_refused(finished: Going) -> None:

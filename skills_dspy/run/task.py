@@ -261,7 +261,7 @@ class OpenTask:
             spec = spec.model_copy(update={"variety": axes})
         return spec
 
-    def end(self, status: str, now: str) -> list[StorageError]:
+    def end(self, status: str, now: str) -> list[SkillsError]:
         """Finish its rows if it has all of them and write its run.json; returns what went wrong.
 
         `status` is its own if it is neither complete nor stopped by a limit. What an earlier run has noted stays as it is where
@@ -270,7 +270,7 @@ class OpenTask:
         if self.ended:
             return []
         self.ended = True
-        view, before, failures = self.view, self.before or {}, []
+        view, before, failures = self.view, self.before or {}, list[SkillsError]()
         stopped = status if view.run.stopped is None else f"stopped: {view.run.stopped}"
         view.status = "complete" if view.run.done else stopped
         try:
@@ -294,7 +294,7 @@ class OpenTask:
             ended["embedder"] = {**self.manifest["embedder"], "weights": weights}
             if not self.noted:
                 write_json(view.paths.run_json, {**self.manifest, **ended})
-        except StorageError as error:
+        except SkillsError as error:
             failures.append(error)
         return failures
 

@@ -374,17 +374,31 @@ def test_a_task_that_goes_on_says_so_once(three: Going, monkeypatch: pytest.Monk
     assert sorted(written) == 3 * ["complete"] + 3 * ["running"]
 
 
+class Early(Watcher):
+    """Interrupts a run before its tasks begin."""
+
+    def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
+        """All are ready."""
+        super().started(tasks, slots)
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+
+def test_a_row_that_cannot_be_read_hides_no_interruption(three: Going) -> None:
+    """Somebody has changed it: that task keeps what it noted, and the others say that they were interrupted."""
+    three = replace(three, config={"soft_ratings": True})
+    three.go()
+    with three.paths(FOXES).data.open("a") as file:
+        file.write("not JSON\n")
+    with pytest.raises(asyncio.CancelledError):
+        replace(three, wanted=9).go(watcher=Early())
+    assert [three.run_json(spec)["status"] for spec in (CROWS, JAYS)] == ["interrupted"] * 2
+
+
 @pytest.mark.parametrize("others", [(), (CROWS, JAYS)])
 def test_a_run_that_ends_before_a_task_begins_keeps_what_it_has_noted(three: Going, others: tuple[TaskSpec, ...]) -> None:
     """Its result with the faults of its hosts; where it was still to wait for others its run.json is as it was."""
-
-    class Early(Watcher):
-        def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
-            super().started(tasks, slots)
-            task = asyncio.current_task()
-            assert task is not None
-            task.cancel()
-
     foxes, early = replace(three, specs=(FOXES,)), Early()
     foxes.go()
     noted = foxes.run_json()

@@ -238,7 +238,7 @@ def read_run_json(paths: RunPaths, broken: str = BROKEN, other_format: str | Non
         return None
     try:
         content, line = json.loads(text), 1
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         content, line = None, getattr(error, "lineno", 1)
     if not isinstance(content, dict):
         raise RunDirError(f"{path}:{line}: this is not a JSON object; restore the file, or use --restart")

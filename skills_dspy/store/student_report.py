@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from pydantic import FiniteFloat, ValidationError
+from pydantic import FiniteFloat
 
 from skills_dspy.base.records import Noted
 from skills_dspy.store.files import storage_errors
@@ -93,7 +93,7 @@ def read_student_report(path: Path) -> NotedStudent | None:
         text = path.read_bytes()
     try:
         return NotedStudent.model_validate(json.loads(text))
-    except (ValidationError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return None
 
 

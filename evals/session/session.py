@@ -31,7 +31,7 @@ from skills_dspy.model.server.names import other_weights, same_model
 from skills_dspy.model.server.server import Model, Server
 from skills_dspy.screens.residue import residue_look
 from skills_dspy.store.journal import Journal, JournalReader, request_digest
-from skills_dspy.store.run_dir import RunDir, RunPaths
+from skills_dspy.store.run_dir import RunPaths, taken
 from skills_dspy.store.run_json import server_in_words
 
 FOLDER = Path("output-evals")
@@ -241,8 +241,8 @@ async def open_session(request: SessionRequest, serve: Callable[[], Server] | No
     """
     names = tuple(dict.fromkeys([*map(request.config.model_for, ROLES), *request.extra_models]))
     async with AsyncExitStack() as stack:
-        directory = stack.enter_context(RunDir.open(request.folder.parent, request.folder.name))
-        journal = stack.enter_context(Journal.open(directory.paths.journal))
+        paths = stack.enter_context(taken(request.folder.parent, request.folder.name))
+        journal = stack.enter_context(Journal.open(paths.journal))
         source: Host | JournalReader
         if request.recorded is not None:
             if request.recorded.resolve() == request.folder.resolve():
@@ -258,7 +258,7 @@ async def open_session(request: SessionRequest, serve: Callable[[], Server] | No
             said = await introduced(server)
             models = {name: await server.model(name) for name in names}
             answered_by = request.note or server_in_words(server.kind, said["version"], server.host)
-        answered_by = _noted(directory.paths.folder, journal, answered_by, models)
+        answered_by = _noted(paths.folder, journal, answered_by, models)
         meter = Meter()
         replies = OnceReplies(journal, source, slots_of(source, request.concurrency), meter, request.most_calls)
         stack.push_async_callback(replies.drop)

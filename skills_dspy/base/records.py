@@ -44,6 +44,12 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Noted(BaseModel):
+    """Base of what a file says that another version may have written: immutable, unknown keys are nobody's concern."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
 class SeedExample(Frozen):
     """One example of the skill that the user wrote; it starts in the 1-based `line` of the task file, for messages."""
 

@@ -69,7 +69,7 @@ class Candidate:
     @property
     def key(self) -> Key:
         """Its place in the order of everything that dedup compares."""
-        return (self.draw.number, self.index, 0)
+        return (self.draw.number, self.index)
 
     def examples(self, step: Step) -> tuple[Example, ...]:
         """The examples that the prompt of a step about it shows."""

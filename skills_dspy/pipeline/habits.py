@@ -50,17 +50,16 @@ class SetLook:
 
     async def answer(self, candidate: Candidate, outcome: Outcome, rank: Callable[[], Rank]) -> Outcome:
         """The outcome of a candidate whose turn it is, or of its answer once that is written again."""
-        overused = self._habits.of_answer(outcome.answer) if isinstance(outcome, Passed) else ()
         if not isinstance(outcome, Passed):
             return outcome
+        overused = self._habits.of_answer(outcome.answer)
         if not overused or self._refused["answer"] == _IN_A_ROW:
             self._refused["answer"] = 0
             return outcome
         candidate.avoid, candidate.rewritten = to_avoid(overused), told(overused, "answers")
         assert candidate.vector is not None
-        candidate.fitting = (
-            self._seeds.of(candidate.draw.kind, candidate.vector, candidate.text, candidate.fitting) or candidate.fitting
-        )
+        others = self._seeds.of(candidate.draw.kind, candidate.vector, candidate.text, candidate.fitting)
+        candidate.fitting = others or candidate.fitting
         again = await self._flow.rewrite(candidate, outcome, rank)
         if isinstance(again, Dropped) and again.reason == "not asked":
             return again

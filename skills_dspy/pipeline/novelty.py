@@ -33,7 +33,7 @@ class Novelty:
         self._limit = limit
         self._names: dict[Key, str] = {}
         self._fixed: dict[Kind, Index] = {"freeform": Index(), "grounded": Index()}
-        self._moving: dict[Kind, dict[Key, Candidate]] = {"freeform": {}, "grounded": {}}
+        self._moving: dict[Key, Candidate] = {}
         self._moving_index: dict[Kind, Index] = {"freeform": Index(), "grounded": Index()}
 
     def fix(self, key: Key, vector: Vector, name: str, kind: Kind, text: ComparedText | None) -> None:
@@ -45,13 +45,12 @@ class Novelty:
         """A candidate sets out."""
         assert candidate.vector is not None
         self._moving_index[candidate.draw.kind].add(candidate.key, candidate.vector, candidate.text)
-        self._moving[candidate.draw.kind][candidate.key] = candidate
+        self._moving[candidate.key] = candidate
 
     def end(self, candidate: Candidate) -> None:
         """A candidate is decided."""
-        kind = candidate.draw.kind
-        if self._moving[kind].pop(candidate.key, None) is not None:
-            self._moving_index[kind].remove(candidate.key)
+        if self._moving.pop(candidate.key, None) is not None:
+            self._moving_index[candidate.draw.kind].remove(candidate.key)
 
     async def novel(self, candidate: Candidate) -> bool:
         """False if it is too near to a seed or an accepted pair; waits while a near one before it may be accepted."""
@@ -61,7 +60,7 @@ class Novelty:
             if self._fixed[kind].within(candidate.vector, limit, candidate.key, candidate.text):
                 return False
             near = self._moving_index[kind].within(candidate.vector, limit, candidate.key, candidate.text)
-            rival = next((r for key, _ in near if (r := self._moving[kind][key]).may_pass), None)
+            rival = next((r for key, _ in near if (r := self._moving[key]).may_pass), None)
             if rival is None:
                 return True
             # Not shielded by wait(): it leaves what it waits for alone when this candidate is cancelled.

@@ -69,9 +69,9 @@ def chances_of(funnel: Funnel, going: Iterable[Candidate], count: int) -> dict[s
     """
     through, lost = [0] * (len(STAGES) + 1), [0] * len(STAGES)
     through[-1] = funnel.accepted
-    for (stage, _), count in funnel.rejected.items():
-        lost[_PLACE[stage]] += count
-        through[_PLACE[stage]] += count
+    for (stage, _), rejected in funnel.rejected.items():
+        lost[_PLACE[stage]] += rejected
+        through[_PLACE[stage]] += rejected
     for one in going:
         ended = one.outcome.result() if one.outcome.done() else None
         if isinstance(ended, Dropped):

@@ -231,7 +231,7 @@ class Settler:
         self._issue()
 
     async def _pursue(self, candidate: Candidate) -> None:
-        if (candidate.draw.number, candidate.index) > self._resumed:
+        if candidate.key > self._resumed:
             await self._recalled.wait()
         candidate.end(await self._flow.pursue(candidate, self._look.novel, lambda: self._rank(candidate)))
         self._issue()
@@ -248,7 +248,7 @@ class Settler:
                 raise SpecError(f"{vector} Nothing can be compared with it: {todo}", self.spec.path, line)
             kind: Kind = "freeform" if seed.context is None else "grounded"
             text = compared_text(self._sight(), seed.question, seed.context)
-            self._novelty.fix((-1, number, 0), vector, seed.id, kind, text)
+            self._novelty.fix((-1, number), vector, seed.id, kind, text)
             self._fitting.add(seed, vector, text)
         self._seeded.set()
 

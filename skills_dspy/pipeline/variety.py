@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from signatures.examples import Axis
-from skills_dspy.base.records import Kind, is_failure
+from skills_dspy.base.records import is_failure
 from skills_dspy.base.seeds import rng_of
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import WHOLE_DRAW, Asker, Failed
@@ -81,32 +81,17 @@ def usable(axes: Sequence[Axis]) -> tuple[Axis, ...]:
 
 
 def planned(draw: Draw, spec: TaskSpec, run_seed: int, barren: Collection[str] = ()) -> Draw:
-    """The draw with what its text and its questions are to be like.
+    """The draw with what its text and its questions are to be like, in a line each; nothing without axes.
 
     It follows from the numbers of draw and run, and from the `barren` values, which are told every other time only.
     """
     axes, count = spec.variety or (), spec.num_questions_to_generate_per_prompt
+    of_text = [axis for axis in axes if draw.kind == "grounded" and axis.of == "text"]
+    of_questions = [axis for axis in axes if axis not in of_text]  # the text is written by then
+    turns = range(draw.number * count, (draw.number + 1) * count) if of_questions else ()
     where = ("variety", run_seed, spec.task_name)
-    text = text_plan_of(axes, draw.number, barren, where) if draw.kind == "grounded" else None
-    return replace(draw, plan=question_plans(axes, draw.kind, draw.number, count, barren, where), text_plan=text)
-
-
-def text_plan_of(axes: Sequence[Axis], number: int, barren: Collection[str], where: tuple[object, ...]) -> str | None:
-    """What the text of a grounded draw is to be like; None where no axis is of the text."""
-    own = [axis for axis in axes if axis.of == "text"]
-    return _line(own, number, barren, *where, "text") if own else None
-
-
-def question_plans(
-    axes: Sequence[Axis], kind: Kind, number: int, count: int, barren: Collection[str], where: tuple[object, ...]
-) -> tuple[str, ...]:
-    """What each of the `count` questions of draw `number` is to be like, in a line each; no lines without axes.
-
-    Questions about a text are told nothing of the text, which is written by then.
-    """
-    own = [axis for axis in axes if kind == "freeform" or axis.of == "request"]
-    turns = range(number * count, (number + 1) * count)
-    return tuple(_line(own, turn, barren, *where, "question") for turn in turns) if own else ()
+    plan = tuple(_line(of_questions, turn, barren, *where, "question") for turn in turns)
+    return replace(draw, plan=plan, text_plan=_line(of_text, draw.number, barren, *where, "text") if of_text else None)
 
 
 def _line(axes: Sequence[Axis], turn: int, barren: Collection[str], *where: object) -> str:

@@ -206,6 +206,6 @@ def last_decided(paths: RunPaths) -> tuple[int, int] | None:
         try:
             source = json.loads(line)["provenance"]
             places.append((int(source["draw"]), int(source["index"])))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None  # not a row of ours: it will be written anew
     return max(places, default=None)

@@ -39,6 +39,7 @@ from skills_dspy.run.account import (
     stamp,
     versions,
 )
+from skills_dspy.run.past import PastRun
 from skills_dspy.run.request import RunRequest
 from skills_dspy.screens.benchmark import Benchmark
 from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
@@ -46,7 +47,7 @@ from skills_dspy.screens.residue import residue_look
 from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import AppendLog, count_rows, to_its_end
 from skills_dspy.store.journal import Journal, JournalReader
-from skills_dspy.store.run_dir import RunDir, RunPaths, set_aside
+from skills_dspy.store.run_dir import RunPaths, set_aside, taken
 from skills_dspy.store.run_json import RUN_FORMAT, read_run_json
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -155,7 +156,7 @@ class OpenTask:
         with ExitStack() as stack:
             if request.restart:
                 set_aside(request.output_dir, spec.task_name, shared.now())
-            paths = stack.enter_context(RunDir.open(request.output_dir, spec.task_name)).paths
+            paths = stack.enter_context(taken(request.output_dir, spec.task_name))
             past = (request.recorded or {}).get(spec.task_name)
             config = as_begun(request.config, paths, None if past is None else past.config)
             prompts = prompt_fingerprints(spec, config, program, shared.adapter)
@@ -166,7 +167,7 @@ class OpenTask:
             _check_wanted(paths, request.wanted)
             journal = stack.enter_context(Journal.open(paths.journal))
             logs = (stack.enter_context(AppendLog.open(paths.data)), stack.enter_context(AppendLog.open(paths.rejected)))
-            source = shared.server or stack.enter_context(_recording(request, view))
+            source = shared.server or stack.enter_context(_recording(past, view))
             recording = source if isinstance(source, JournalReader) else None
             if not paths.run_json.exists() and (recording is None or RESIDUE in recording.meta()):
                 journal.set_meta(RESIDUE, "asked again")
@@ -260,7 +261,7 @@ class OpenTask:
             spec = spec.model_copy(update={"variety": axes})
         return spec
 
-    def end(self, status: str, now: str) -> list[StorageError]:
+    def end(self, status: str, now: str) -> list[SkillsError]:
         """Finish its rows if it has all of them and write its run.json; returns what went wrong.
 
         `status` is its own if it is neither complete nor stopped by a limit. What an earlier run has noted stays as it is where
@@ -269,7 +270,7 @@ class OpenTask:
         if self.ended:
             return []
         self.ended = True
-        view, before, failures = self.view, self.before or {}, []
+        view, before, failures = self.view, self.before or {}, list[SkillsError]()
         stopped = status if view.run.stopped is None else f"stopped: {view.run.stopped}"
         view.status = "complete" if view.run.done else stopped
         try:
@@ -293,7 +294,7 @@ class OpenTask:
             ended["embedder"] = {**self.manifest["embedder"], "weights": weights}
             if not self.noted:
                 write_json(view.paths.run_json, {**self.manifest, **ended})
-        except StorageError as error:
+        except SkillsError as error:
             failures.append(error)
         return failures
 
@@ -326,9 +327,8 @@ def _manifest(shared: Shared, spec: TaskSpec, config: RunConfig, inputs: Mapping
     }
 
 
-def _recording(request: RunRequest, view: TaskView) -> JournalReader:
+def _recording(past: PastRun | None, view: TaskView) -> JournalReader:
     """The journal that answers a replay of the task."""
-    past = (request.recorded or {}).get(view.spec.task_name)
     if past is None:
         raise RunDirError(f"{view.spec.path}: the recording holds no run of the task {view.spec.task_name}")
     folder = view.paths.folder

@@ -19,8 +19,8 @@ Vector = NDArray[np.float32]
 Vectors = NDArray[np.float32]
 """Unit vectors, one per row."""
 
-Key = tuple[int, int, int]
-"""The place of a text in the order in which texts settle: (-1, k, 0) for seed k, (draw, index, 0) for a candidate."""
+Key = tuple[int, int]
+"""The place of a text in the order in which texts settle: (-1, k) for seed k, (draw, index) for a candidate."""
 
 MARGIN = 1e-4
 """How far the squared length of a unit vector may be off, and the least margin of a distance by a matrix product."""
@@ -79,14 +79,14 @@ class Index:
 
     def __init__(self) -> None:
         self._rows: Vectors = np.zeros((0, 0), dtype=np.float32)
-        self._keys: NDArray[np.int64] = np.zeros((0, 3), dtype=np.int64)
+        self._keys: NDArray[np.int64] = np.zeros((0, 2), dtype=np.int64)
         self._live: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
         self._row_of: dict[Key, int] = {}
         self._free: list[int] = []
         self._texts: dict[int, ComparedText] = {}
         self._unread: set[int] = set()
 
-    def add(self, key: Key, vector: Vector, text: ComparedText | None = None) -> None:
+    def add(self, key: Key, vector: Vector, text: ComparedText | None) -> None:
         """Hold `vector` under `key`, with the text that it is of, if that is to be looked at.
 
         Raises:
@@ -113,9 +113,7 @@ class Index:
         self._texts.pop(row, None)
         self._unread.discard(row)
 
-    def within(
-        self, vector: Vector, threshold: float, before: Key | None = None, text: ComparedText | None = None
-    ) -> list[tuple[Key, float]]:
+    def within(self, vector: Vector, threshold: float, before: Key, text: ComparedText | None) -> list[tuple[Key, float]]:
         """All held vectors nearer than a squared distance with a key smaller than `before`: (key, squared distance).
 
         The nearest comes first, then they are in the order of their keys.
@@ -124,7 +122,7 @@ class Index:
         near = (rough < threshold + margin(len(vector))) | self._both_unread(rows, text)
         return [found for found in self._exact(vector, rows[near], text) if found[1] < threshold]
 
-    def nearest(self, vector: Vector, before: Key | None = None, text: ComparedText | None = None) -> tuple[Key, float] | None:
+    def nearest(self, vector: Vector, before: Key, text: ComparedText | None) -> tuple[Key, float] | None:
         """The nearest held vector with a key smaller than `before`, of equally near ones the smallest key; None for none."""
         rows, rough = self._rough(vector, before)
         off, both = margin(len(vector)), self._both_unread(rows, text)
@@ -143,20 +141,14 @@ class Index:
             return np.zeros(len(rows), np.bool_)
         return np.isin(rows, np.fromiter(self._unread, np.int64, len(self._unread)))
 
-    def _rough(self, vector: Vector, before: Key | None) -> tuple[NDArray[np.int64], Vector]:
+    def _rough(self, vector: Vector, before: Key) -> tuple[NDArray[np.int64], Vector]:
         """The rows that may be compared with, and their distances to within the margin."""
         self._check(vector)
-        rows = np.flatnonzero(self._live if before is None else self._live & self._earlier(before))
+        draw, index = self._keys.T
+        rows = np.flatnonzero(self._live & ((draw < before[0]) | ((draw == before[0]) & (index < before[1]))))
         if not len(rows):
             return rows, np.zeros(0, dtype=np.float32)
         return rows, (2.0 - 2.0 * (self._rows[: rows[-1] + 1] @ vector))[rows]
-
-    def _earlier(self, before: Key) -> NDArray[np.bool_]:
-        earlier: NDArray[np.bool_] = self._keys[:, 2] < before[2]
-        for column in (1, 0):
-            place = self._keys[:, column]
-            earlier = (place < before[column]) | ((place == before[column]) & earlier)
-        return earlier
 
     def _exact(self, vector: Vector, rows: NDArray[np.int64], text: ComparedText | None) -> list[tuple[Key, float]]:
         keys: list[Key] = list(map(tuple, self._keys[rows].tolist()))
@@ -168,7 +160,7 @@ class Index:
         old = len(self._rows)
         more = max(_FIRST_ROWS, old)
         self._rows = np.concatenate([self._rows.reshape(old, dimension), np.zeros((more, dimension), np.float32)])
-        self._keys = np.concatenate([self._keys, np.zeros((more, 3), np.int64)])
+        self._keys = np.concatenate([self._keys, np.zeros((more, 2), np.int64)])
         self._live = np.concatenate([self._live, np.zeros(more, np.bool_)])
         self._free = list(range(old + more - 1, old - 1, -1))
 
@@ -183,11 +175,11 @@ class Index:
 
 
 def nearest_row(
-    rows: Vectors, vector: Vector, limit: float, text: ComparedText | None = None, texts: Sequence[ComparedText | None] = ()
+    rows: Vectors, vector: Vector, limit: float, text: ComparedText | None, texts: Sequence[ComparedText | None]
 ) -> tuple[int, float] | None:
     """The row nearest to a vector and its squared distance, the first of equals; None if none is nearer than `limit`.
 
-    Where the texts of all are to be looked at, they stand beside the vectors.
+    Beside each vector stands the text that it is of, if that is to be looked at.
     """
     if not len(rows):
         return None
@@ -195,9 +187,7 @@ def nearest_row(
     some = rough <= (limit + off if text else min(rough.min() + 2 * off, limit + off))
     if text is not None and text.unread:
         some |= np.array([both_unread(text, other) for other in texts])
-    found = [
-        (distance_of(vector, text, rows[row], texts[row] if texts else None), row) for row in np.flatnonzero(some).tolist()
-    ]
+    found = [(distance_of(vector, text, rows[row], texts[row]), row) for row in np.flatnonzero(some).tolist()]
     distance, row = min(found, default=(limit, -1))
     return (row, distance) if distance < limit else None
 
@@ -225,35 +215,28 @@ def join_near(
     members: NDArray[np.int64],
     vectors: Vector,
     limit: float,
-    texts: Sequence[ComparedText | None] | None = None,
+    texts: Sequence[ComparedText | None],
 ) -> None:
     """Put those members into one group whose vectors (unit, one per row) are nearer than a squared distance, all with all.
 
-    Where there are texts beside them, those that are told apart are not near, nor are two that are not read: such are near by
-    their words or not at all.
+    Of the texts beside them, those that are told apart are not near, nor are two that are not read: such are near by their
+    words or not at all.
     """
     count, off = max(1, _PAIRS // max(1, len(vectors))), margin(vectors.shape[1])
-    unread = None if texts is None else np.array([text is not None and text.unread for text in texts])
+    unread = np.array([text is not None and text.unread for text in texts])
     for first in range(0, len(vectors), count):
         block = vectors[first : first + count]
         products = block @ vectors[: first + len(block)].T
         one, other = np.nonzero(products > 1.0 - (limit + off) / 2.0)
-        rough = 2.0 - 2.0 * products[one, other]
         one += first
-        open_ones = (other < one) & (groups.labels[members[one]] != groups.labels[members[other]])
-        if unread is not None:
-            open_ones &= ~(unread[one] & unread[other])
-        one, other, rough = one[open_ones], other[open_ones], rough[open_ones]
-        joined_ones = rough < limit - off
-        if texts is None:
-            for pair in np.flatnonzero(~joined_ones).tolist():
-                joined_ones[pair] = squared_distance(vectors[one[pair]], vectors[other[pair]]) < limit
-        else:
-            joined_ones = _near_as_texts(groups.labels[members], vectors, limit, texts, one, other)
-        groups.join(members[one[joined_ones]], members[other[joined_ones]])
+        apart = groups.labels[members[one]] != groups.labels[members[other]]
+        open_ones = (other < one) & apart & ~(unread[one] & unread[other])
+        one, other = one[open_ones], other[open_ones]
+        enough = _enough_near(groups.labels[members], vectors, limit, texts, one, other)
+        groups.join(members[one[enough]], members[other[enough]])
 
 
-def _near_as_texts(
+def _enough_near(
     labels: NDArray[np.int64],
     vectors: Vectors,
     limit: float,

@@ -14,6 +14,7 @@ from skills_dspy.similarity.text import WORD, joined_tokens, token_width, tokens
 
 Piece = tuple[str, ...]
 
+_QUOTED = 12
 _LATEST = 64
 """Texts that are remembered cut up: a context is looked at again with each of its questions and answers."""
 
@@ -77,6 +78,6 @@ def words_in(run: Piece) -> float:
     return sum(map(token_width, run)) / WORD
 
 
-def quoted(run: Piece, most: int = 12) -> str:
-    """The first `most` words of a run as a person reads them, in quotes."""
-    return f'"{joined_tokens(run[:most])}{" ..." if len(run) > most else ""}"'
+def quoted(run: Piece) -> str:
+    """The first twelve words of a run as a person reads them, in quotes."""
+    return f'"{joined_tokens(run[:_QUOTED])}{" ..." if len(run) > _QUOTED else ""}"'

@@ -13,6 +13,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
 from skills_dspy.base.columns import from_columns, whole
@@ -58,6 +59,25 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
+@contextmanager
+def locked(lock: Path, of: Path, busy: Callable[[], str], patience: float = 0.0) -> Iterator[None]:
+    """Hold a lock file, which is a part of what `of` names in errors.
+
+    Raises:
+        RunDirError: another process holds it for longer than so many seconds; `busy` has the sentence.
+    """
+    held = FileLock(lock, timeout=patience, thread_local=False)
+    with storage_errors("lock", of):
+        try:
+            held.acquire()
+        except Timeout as error:
+            raise RunDirError(busy()) from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
 class AppendLog:
     """A file of JSON rows, one a line, that a resumed run writes again from its first row.
 
@@ -94,7 +114,7 @@ class AppendLog:
             # As many bytes as the new line has are enough to compare, and a line without end cannot fill the memory.
             if not self._rest or os.pread(self._file.fileno(), len(line), self._end) != line:
                 self._cut_rest()
-                self._write(line)
+                write_whole(self._file, line, self._end)
         self._end += len(line)
 
     def finish(self) -> None:
@@ -127,18 +147,22 @@ class AppendLog:
             self._failure = type(error)(str(error))  # without its traceback, which would keep what it saw
             raise
 
-    def _write(self, line: bytes) -> None:
-        try:
-            if os.write(self._file.fileno(), line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError:
-            self._file.truncate(self._end)
-            raise
-
     def _cut_rest(self) -> None:
         if self._rest:
             self._file.truncate(self._end)
             self._rest = False
+
+
+def write_whole(file: FileIO, line: bytes, end: int, *, lasting: bool = False) -> None:
+    """Add a line to a file of `end` bytes, and see it to the disk where it is to be `lasting`; else the file ends as before."""
+    try:
+        if os.write(file.fileno(), line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if lasting:
+            os.fsync(file.fileno())
+    except OSError:
+        file.truncate(end)
+        raise
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

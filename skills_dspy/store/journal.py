@@ -54,7 +54,6 @@ class _Waiting:
     columns: tuple[object, ...]  # all but the request
     request: bytes
     body: dict[str, Any]
-    loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[dict[str, Any]]"
 
 
@@ -102,12 +101,11 @@ class Journal(JournalReader):
         self._refuse_if_unusable()
         if self._thread.ident is None:  # not before: a run may have hundreds of journals, and each thread its stack
             self._thread.start()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[dict[str, Any]] = loop.create_future()
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         reply = _utf8(_dumps(entry.reply)).decode()
         tokens = counted(entry.reply, "prompt_eval_count"), counted(entry.reply, "eval_count")
         columns = (entry.digest, entry.step, entry.arrived, entry.seconds, *tokens, reply)
-        self._queue.put(_Waiting(entry.digest, columns, _utf8(_dumps(entry.request)), entry.reply, loop, future))
+        self._queue.put(_Waiting(entry.digest, columns, _utf8(_dumps(entry.request)), entry.reply, future))
         return await future
 
     def set_meta(self, key: str, value: str) -> None:
@@ -181,11 +179,9 @@ class Journal(JournalReader):
                 batch.append(self._queue.get())
             last = batch[-1] is None
             waiting = [item for item in batch if item is not None]
-            outcomes = self._try_to_commit(waiting)
-            for loop in {item.loop for item in waiting}:
-                pairs = [(item.future, outcomes[n]) for n, item in enumerate(waiting) if item.loop is loop]
+            for item, outcome in zip(waiting, self._try_to_commit(waiting), strict=True):
                 with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
-                    loop.call_soon_threadsafe(_settle, pairs)
+                    item.future.get_loop().call_soon_threadsafe(_settle, item.future, outcome)
 
     def _try_to_commit(self, batch: Sequence[_Waiting]) -> Sequence[dict[str, Any] | SkillsError]:
         """For each reply the body that stands, or the error that says why it could not be written."""
@@ -217,15 +213,14 @@ def _prepare(path: Path, writer: sqlite3.Connection) -> None:
         create_tables(writer)
 
 
-def _settle(pairs: Sequence[tuple["asyncio.Future[dict[str, Any]]", dict[str, Any] | SkillsError]]) -> None:
-    """Wake those who wait, in their own event loop; a cancelled put waits no more."""
-    for future, outcome in pairs:
-        if future.done():
-            continue
-        if isinstance(outcome, SkillsError):
-            future.set_exception(type(outcome)(str(outcome)))
-        else:
-            future.set_result(outcome)
+def _settle(future: "asyncio.Future[dict[str, Any]]", outcome: dict[str, Any] | SkillsError) -> None:
+    """Wake who waits, in its own event loop; a cancelled put waits no more."""
+    if future.done():
+        return
+    if isinstance(outcome, SkillsError):
+        future.set_exception(type(outcome)(str(outcome)))
+    else:
+        future.set_result(outcome)
 
 
 def _dumps(data: Mapping[str, Any]) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from skills_dspy.base.errors import StorageError
+from skills_dspy.base.records import Noted
 from skills_dspy.store.aside import write_json
 from skills_dspy.store.files import make_folder, storage_errors
 
@@ -15,10 +16,8 @@ _GOOD_FOR = timedelta(days=30)
 """What was measured longer ago than this is not used: a host may have become another machine."""
 
 
-class MeasuredHost(BaseModel):
+class MeasuredHost(Noted):
     """One host with one model: the slots that are best for it, its tokens a second with them, and when that was seen."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     host: str
     model: str
@@ -27,7 +26,7 @@ class MeasuredHost(BaseModel):
     measured: date
 
 
-class _File(BaseModel):
+class _File(Noted):
     format: int = Field(ge=1, le=1)
     hosts: tuple[MeasuredHost, ...]
 

@@ -2,20 +2,17 @@
 
 import hashlib
 import json
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError, model_validator
 
 from skills_dspy.base.columns import whole
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import Frozen, Record, Rejection
-from skills_dspy.store.files import storage_errors, sync
+from skills_dspy.store.files import locked, storage_errors, sync, write_whole
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import RunJson, origin_of
 
@@ -167,8 +164,9 @@ class ReviewLog:
         Returns None when it is there to stay, and what was said last where another window said something meanwhile; then
         nothing is written.
         """
-        path = self._paths.reviews
-        with self._locked(), storage_errors("write", path):
+        path, lock = self._paths.reviews, self._paths.reviews_lock
+        busy = f"another process keeps {lock} locked for more than {_PATIENCE:.0f} seconds; try again"
+        with locked(lock, path, lambda: busy, _PATIENCE), storage_errors("write", path):
             self.read()
             if self._changes[review.id] != known:
                 return next(each for each in reversed(self._reviews) if each.id == review.id)
@@ -176,13 +174,7 @@ class ReviewLog:
             new = not path.exists()
             with path.open("ab", buffering=0) as file:
                 file.truncate(self._end)  # what a killed process left of a line: nobody was told that it is kept
-                try:
-                    if file.write(line) != len(line):
-                        raise OSError(28, os.strerror(28))
-                    os.fsync(file.fileno())
-                except OSError:
-                    file.truncate(self._end)
-                    raise
+                write_whole(file, line, self._end, lasting=True)
             if new:
                 sync(path.parent)
             self.read()
@@ -201,18 +193,3 @@ class ReviewLog:
             self._reviews.append(review)
             self._changes[review.id] += 1
             self._end += len(line)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with storage_errors("lock", self._paths.reviews):
-            try:
-                lock = FileLock(self._paths.reviews_lock, timeout=_PATIENCE, thread_local=False)
-                lock.acquire()
-            except Timeout as error:
-                raise RunDirError(
-                    f"another process keeps {self._paths.reviews_lock} locked for more than {_PATIENCE:.0f} seconds; try again"
-                ) from error
-        try:
-            yield
-        finally:
-            lock.release()

@@ -7,17 +7,18 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
 from filelock import FileLock, Timeout
 
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.store.aside import aside_name, write_json
-from skills_dspy.store.files import read_rows, storage_errors
+from skills_dspy.store.files import locked, make_folder, read_rows, storage_errors
 
 _LEFT_OUT = re.compile(r"\.old-\d{8}-\d{6}(-\d+)?$|-decided-[0-9a-f]{8}$|^\..*\.tmp$")
 """Folders below another that are no runs of their own: set aside, decided anew, or not finished."""
@@ -83,49 +84,25 @@ class RunPaths:
         return folder, root, root.parent / usual
 
 
-class RunDir:
-    """A run's directory with the right to write there, until it is closed or the process ends."""
+@contextmanager
+def taken(root: Path, task_name: str) -> Iterator[RunPaths]:
+    """A task's directory below an output directory, both made where they are missing, with the right to write there.
 
-    def __init__(self, paths: RunPaths, lock: FileLock) -> None:
-        self.paths = paths
-        self._lock = lock
+    A lock that a killed process left behind does not count.
 
-    @classmethod
-    def open(cls, root: Path, task_name: str) -> "RunDir":
-        """Take a task's directory below an output directory, creating both where they are missing.
-
-        A lock that a killed process left behind does not count.
-
-        Raises:
-            RunDirError: another run is using it, it holds files that are not a run's, or the name is no folder's name.
-        """
-        paths = _paths(root, task_name)
-        with storage_errors("create", paths.folder):
-            paths.folder.mkdir(parents=True, exist_ok=True)
-        _refuse_foreign(paths)
-        lock = _take_lock(paths)
+    Raises:
+        RunDirError: another run is using it, it holds files that are not a run's, or the name is no folder's name.
+    """
+    paths = _paths(root, task_name)
+    make_folder(paths.folder)
+    _refuse_foreign(paths)
+    with _locked(paths):
+        write_json(paths.running, {"pid": os.getpid()}, lasting=False)  # a loss of power ends the process, too
         try:
-            write_json(paths.running, {"pid": os.getpid()}, lasting=False)  # a loss of power ends the process, too
-        except BaseException:
-            lock.release()
-            raise
-        return cls(paths, lock)
-
-    def close(self) -> None:
-        """Let others have the directory; a second call does nothing."""
-        if not self._lock.is_locked:
-            return
-        try:
-            with storage_errors("remove", self.paths.running):
-                self.paths.running.unlink(missing_ok=True)
+            yield paths
         finally:
-            self._lock.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+            with storage_errors("remove", paths.running):
+                paths.running.unlink(missing_ok=True)
 
 
 def refuse_busy(paths: RunPaths) -> None:
@@ -133,7 +110,8 @@ def refuse_busy(paths: RunPaths) -> None:
     with storage_errors("read", paths.folder):
         marked = paths.running.exists()
     if marked:
-        _take_lock(paths).release()
+        with _locked(paths):
+            pass
 
 
 def set_aside(root: Path, task_name: str, now: datetime) -> Path | None:
@@ -147,13 +125,10 @@ def set_aside(root: Path, task_name: str, now: datetime) -> Path | None:
         if paths.folder.exists():
             _refuse_foreign(paths)
         return None
-    lock = _take_lock(paths)  # the lock goes with the folder, so no run can begin in it before it has its new name
-    try:
+    with _locked(paths):  # the lock goes with the folder, so no run can begin in it before it has its new name
         target = aside_name(paths.folder, now)
         with storage_errors("rename", paths.folder):
             paths.folder.rename(target)
-    finally:
-        lock.release()
     return target
 
 
@@ -255,17 +230,10 @@ def _refuse_foreign(paths: RunPaths) -> None:
         raise RunDirError(f"{paths.folder} holds files of something else ({foreign[0]}); choose another --output-dir")
 
 
-def _take_lock(paths: RunPaths) -> FileLock:
-    # The operating system frees the lock when its process ends, however it ends.
-    lock = FileLock(paths.lock, timeout=0, thread_local=False)
-    with storage_errors("lock", paths.folder):
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise RunDirError(
-                f"another run{_who(paths)} is using {paths.folder}; wait for it or choose another --output-dir"
-            ) from error
-    return lock
+def _locked(paths: RunPaths) -> AbstractContextManager[None]:
+    """The operating system frees the lock when its process ends, however it ends."""
+    advice = "wait for it or choose another --output-dir"
+    return locked(paths.lock, paths.folder, lambda: f"another run{_who(paths)} is using {paths.folder}; {advice}")
 
 
 def _who(paths: RunPaths) -> str:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from os.path import normpath
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from signatures.examples import Axis
 from skills_dspy.base.config import SPOKEN, Role
 from skills_dspy.base.errors import RunDirError
-from skills_dspy.base.records import Reason, SeedExample
+from skills_dspy.base.records import Noted, Reason, SeedExample
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.run_dir import RunPaths
 
@@ -26,26 +26,20 @@ BROKEN = "this is not what a run writes: {}; restore the file"
 _T = TypeVar("_T")
 
 
-class _Part(BaseModel):
-    """Frozen; keys that this version does not know are nobody's concern: a later one may write them."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class ModelName(_Part):
+class ModelName(Noted):
     """A model as the server had it."""
 
     name: str
     digest: str
 
 
-class Inputs(_Part):
+class Inputs(Noted):
     """What decided the dataset's bytes, as far as it is read part by part."""
 
     seed: int | None = None
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = Field(default_factory=dict)
     models: dict[str, ModelName] | None = None
-    prompts: dict[str, dict[str, str]] = {}
+    prompts: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 
 _LOG = logging.getLogger(__name__)
@@ -66,7 +60,7 @@ _MODELLESS = re.compile(r"\bsimulated\b|\d-fake\b|\bby hand\b|\bno language mode
 """What versions and notes say where no language model answered; older replays say it nowhere else."""
 
 
-class NotedHost(_Part):
+class NotedHost(Noted):
     """One of several hosts; one that did not answer in the beginning has no version."""
 
     host: str
@@ -87,7 +81,7 @@ def used_in_words(used: Mapping[str, Any]) -> str:
     return ", ".join([f"{used['calls']} calls", *([f"{tokens} tokens"] * bool(tokens)), *([f"{faults} faults"] * bool(faults))])
 
 
-class NotedServer(_Part):
+class NotedServer(Noted):
     """Who answered; the kind of server is only there when it was not Ollama, hosts where there were several.
 
     Attributes:
@@ -101,7 +95,7 @@ class NotedServer(_Part):
     note: str | None = None
     no_model: bool = False
     api: str = OLLAMA
-    licences: dict[str, str] = {}
+    licences: dict[str, str] = Field(default_factory=dict)
     hosts: tuple[NotedHost, ...] = ()
 
     @property
@@ -116,14 +110,14 @@ class NotedServer(_Part):
         return self.no_model or any(_MODELLESS.search(told) for told in (self.version or "", self.note or ""))
 
 
-class NotedEmbedder(_Part):
+class NotedEmbedder(Noted):
     """The model whose vectors the journal holds; runs of older versions do not name its weights."""
 
     name: str | None = None
     weights: str | None = None
 
 
-class Task(_Part):
+class Task(Noted):
     """The task, as far as it is read part by part; `RunJson.content` has all of it."""
 
     task_name: str | None = None
@@ -133,7 +127,7 @@ class Task(_Part):
     seed_examples: tuple[SeedExample, ...] | None = None
 
 
-class QuestionFile(_Part):
+class QuestionFile(Noted):
     """A file of evaluation questions that rows were kept clear of."""
 
     name: str
@@ -142,7 +136,7 @@ class QuestionFile(_Part):
     questions: int
 
 
-class Decontamination(_Part):
+class Decontamination(Noted):
     """What rows were kept clear of; `max_cosine` is None where embeddings were not compared."""
 
     files: tuple[QuestionFile, ...] = ()
@@ -151,13 +145,13 @@ class Decontamination(_Part):
     contaminated_seeds: tuple[dict[str, Any], ...] = ()
 
 
-class PlannedVariety(_Part):
+class PlannedVariety(Noted):
     """The axes that a model named, each with name, `of` and values; none where it named none that could be used."""
 
     axes: tuple[Axis, ...] = ()
 
 
-class Rejected(_Part):
+class Rejected(Noted):
     """How many candidates one stage rejected for one reason."""
 
     stage: str
@@ -165,7 +159,7 @@ class Rejected(_Part):
     count: int
 
 
-class FunnelCounts(_Part):
+class FunnelCounts(Noted):
     """What became of the candidates."""
 
     candidates: int
@@ -173,15 +167,15 @@ class FunnelCounts(_Part):
     rejected: tuple[Rejected, ...]
 
 
-class Result(_Part):
+class Result(Noted):
     """How the run went; None in its place until it has ended once."""
 
     draws: int | None = None
     funnel: FunnelCounts | None = None
-    usage: dict[str, Any] = {}
+    usage: dict[str, Any] = Field(default_factory=dict)
 
 
-class RunJson(_Part):
+class RunJson(Noted):
     """What a run.json says. Only what every reader can do without is given a default in place of None.
 
     Attributes:
@@ -197,7 +191,7 @@ class RunJson(_Part):
     inputs: Inputs | None = None
     server: NotedServer | None = None
     embedder: NotedEmbedder = NotedEmbedder()
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
     program: dict[str, Any] | None = None
     task: Task | None = None
     held_out: tuple[SeedExample, ...] = ()
@@ -251,7 +245,7 @@ def read_run_json(paths: RunPaths, broken: str = BROKEN, other_format: str | Non
         return None
     try:
         content, line = json.loads(text), 1
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         content, line = None, getattr(error, "lineno", 1)
     if not isinstance(content, dict):
         raise RunDirError(f"{path}:{line}: this is not a JSON object; restore the file, or use --restart")

@@ -5,8 +5,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+from pydantic import FiniteFloat
 
+from skills_dspy.base.records import Noted
 from skills_dspy.store.files import storage_errors
 from skills_dspy.store.run_dir import RunPaths
 
@@ -19,11 +20,7 @@ ALL, HALF, QUARTER = "all rows", "1/2 of the rows", "1/4 of the rows"
 """The lessons that are a learning curve, as reports name them."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class NotedDifference(_Part):
+class NotedDifference(Noted):
     """How much lower one loss is than another, in nats per token, and its interval of 95 %; below 0 is better."""
 
     value: FiniteFloat
@@ -31,7 +28,7 @@ class NotedDifference(_Part):
     high: FiniteFloat
 
 
-class NotedLesson(_Part):
+class NotedLesson(Noted):
     """What one lesson came to: its rows, the tokens of their answers, nats per token on held-out seeds, how they compare.
 
     Attributes:
@@ -49,11 +46,11 @@ class NotedLesson(_Part):
     all_rows_less_this: NotedDifference | None = None
 
 
-class _Judged(_Part):
+class _Judged(Noted):
     in_words: str
 
 
-class NotedStudent(_Part):
+class NotedStudent(Noted):
     """What a report says.
 
     Attributes:
@@ -96,7 +93,7 @@ def read_student_report(path: Path) -> NotedStudent | None:
         text = path.read_bytes()
     try:
         return NotedStudent.model_validate(json.loads(text))
-    except (ValidationError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return None
 
 

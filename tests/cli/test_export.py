@@ -13,7 +13,7 @@ import pytest
 from evals.record.answering import CHECKOUT
 from skills_dspy.cli.export import export_run
 from skills_dspy.store.journal import Journal
-from skills_dspy.store.run_dir import RunDir
+from skills_dspy.store.run_dir import taken
 from tests.helpers.exporting import a_record, files_below, some_records, write_run
 from tests.helpers.terminal import Terminal
 
@@ -90,7 +90,7 @@ def test_an_export_says_how_many_rows_have_thoughts(runs: Path, tmp_path: Path, 
 
 def test_a_run_that_goes_on_is_exported_with_a_warning(runs: Path, tmp_path: Path, typed: Type) -> None:
     """What it has now."""
-    with RunDir.open(runs, "test/foxes"):
+    with taken(runs, "test/foxes"):
         code, _, said = typed("export", runs / "test" / "foxes", "--format", "messages", "--out", tmp_path / "m.jsonl")
     assert code == 0
     assert said == f"warning: a run is still writing in {runs / 'test' / 'foxes'}; exported is what it has now\n"

@@ -10,7 +10,7 @@ import pytest
 
 from skills_dspy.commands.review.opening import open_review
 from skills_dspy.commands.review.server import ReviewServer
-from skills_dspy.store.run_dir import RunDir
+from skills_dspy.store.run_dir import taken
 from tests.helpers.exporting import write_run
 from tests.helpers.terminal import Terminal
 
@@ -77,7 +77,7 @@ def test_a_run_that_goes_on_is_looked_at_with_a_warning(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ReviewServer, "serve_forever", ended)
-    with RunDir.open(tmp_path / "runs", "test/foxes"):
+    with taken(tmp_path / "runs", "test/foxes"):
         said = terminal.type("review", tmp_path / "runs" / "test" / "foxes")
     assert said.code == 0
     assert said.err.startswith("warning: a run is still writing in ")

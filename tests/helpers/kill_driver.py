@@ -22,17 +22,16 @@ from unittest.mock import patch
 import click
 import dspy
 
-from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.records import SeedExample
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.run.request import RunRequest
-from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.run.runner import Watcher
 from skills_dspy.store import files
 from skills_dspy.store.journal import Journal, JournaledReply, JournalReader, request_digest
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers import disk
 from tests.helpers.making import a_config, a_spec
+from tests.helpers.small_runs import run_to_its_end
 
 CONCURRENCY = 8
 HALF = "half"
@@ -150,19 +149,11 @@ def deadly(killer: Killer) -> ExitStack:
 
 def run(host: str, folder: Path, log: Path, wanted: int, killer: Killer) -> None:
     """One run, in this process."""
-
-    async def main() -> None:
-        embedder = AsyncEmbedder(HashEmbedder())
-        request = RunRequest((SPEC,), a_config(), wanted, folder, concurrency=CONCURRENCY)
-        paths = RunPaths(folder / SPEC.task_name)
-        known = files.count_rows(paths.data) + files.count_rows(paths.rejected)
-        try:
-            await Runner(request, LoggingServer(host, log, killer), embedder, Settling(killer, known)).run()
-        finally:
-            await embedder.close()
-
+    request = RunRequest((SPEC,), a_config(), wanted, folder, concurrency=CONCURRENCY)
+    paths = RunPaths(folder / SPEC.task_name)
+    known = files.count_rows(paths.data) + files.count_rows(paths.rejected)
     with deadly(killer):
-        asyncio.run(main())
+        run_to_its_end(request, LoggingServer(host, log, killer), watcher=Settling(killer, known))
 
 
 def forked(host: str, folder: Path, log: Path, wanted: int, killer: Killer) -> int:

@@ -151,9 +151,10 @@ def pursue(
     kind: Kind = "freeform",
     novel: Callable[[Candidate], Awaitable[bool]] = is_novel,
     question: str = "The question?",
+    accepted: bool = True,
     **config: Any,
 ) -> Pursued:
-    """Go the way of one candidate."""
+    """Go the way of one candidate, and the rest of it where it passes and is accepted."""
 
     async def main() -> Pursued:
         context = "The new passage." if kind == "grounded" else None
@@ -161,7 +162,7 @@ def pursue(
         candidate = Candidate(draw, 1, question, context, None, {"write_questions": ("w",)}, fitting=draw.standard[:1])
         flow = Flow(a_spec((FREEFORM, GROUNDED), description="What it is."), a_config(config), asker)
         outcome = await flow.pursue(candidate, novel, first_rank)
-        if isinstance(outcome, Passed):  # and is accepted
+        if accepted and isinstance(outcome, Passed):
             outcome = await flow.tag(candidate, outcome, first_rank)
         return Pursued(outcome, candidate)
 
@@ -460,22 +461,16 @@ def test_only_writers_of_contexts_and_questions_see_accepted_pairs(kind: Kind, t
 )
 @pytest.mark.parametrize("step", SEPARATE[:-2])
 def test_a_reply_that_cannot_be_used_is_a_failure_and_no_verdict(error: ReplyError, reason: Reason, step: str) -> None:
-    """The stage is the step's, the reason the failure's; reply and digests are kept; what came after was not asked."""
+    """The stage is the step's, the reason the failure's; reply, digests and answer are kept; what came after was not asked."""
     asker = FakeAsker(replies={step: error})
     pursued = pursue(asker)
     assert (pursued.dropped.stage, pursued.dropped.reason) == (stage_of(step), reason)
     assert pursued.dropped.raw == "raw!"
+    assert pursued.dropped.answer == ("The answer." if step in ("judge_pair", "tag_sample_quality") else None)
     assert str(error) in pursued.dropped.detail
     (asked,) = (name for name, _ in asker.asked if kindless(name) == step)
     assert pursued.candidate.calls[stage_of(step)] == (f"{asked} 1", f"{asked} 2")
     assert asker.steps == SEPARATE[: SEPARATE.index(step) + 1]
-
-
-@pytest.mark.parametrize("step", ["write_answer", "judge_pair", "tag_sample_quality"])
-def test_a_failure_after_the_answer_keeps_the_answer(step: str) -> None:
-    """The rejection says what there was of the pair when it failed."""
-    dropped = pursue(FakeAsker(replies={step: Unreadable("no JSON", "raw!")})).dropped
-    assert dropped.answer == (None if step == "write_answer" else "The answer.")
 
 
 @pytest.mark.parametrize("slower", ["tag_difficulty", "tag_category"])
@@ -493,14 +488,9 @@ def test_a_tag_that_filters_nothing_costs_no_row(slower: str) -> None:
 
 def test_nothing_is_asked_for_nothing() -> None:
     """A candidate that passes is asked for no tag that filters nothing before it is accepted."""
-
-    async def main() -> list[str]:
-        draw, asker = a_draw("freeform"), FakeAsker()
-        candidate = Candidate(draw, 1, "The question?", None, None, {})
-        assert isinstance(await Flow(a_spec(), a_config(), asker).pursue(candidate, is_novel, first_rank), Passed)
-        return asker.steps
-
-    assert virtual_time.play(main()) == SEPARATE[:-2]
+    asker = FakeAsker()
+    assert pursue(asker, accepted=False).passed
+    assert asker.steps == SEPARATE[:-2]
 
 
 @pytest.mark.parametrize("step", ["judge_question", "tag_sample_quality"])

@@ -20,7 +20,7 @@ def test_texts_that_are_not_read_are_told_apart_in_dedup() -> None:
 
     async def main() -> None:
         novelty, draw = Novelty(0.05), Draw(0, "freeform", (), (), ())
-        novelty.fix((-1, 0, 0), SAME, "seed:0", "freeform", compared_text("some", SEED))
+        novelty.fix((-1, 0), SAME, "seed:0", "freeform", compared_text("some", SEED))
         copy, other, again = (
             Candidate(draw, place, question, None, SAME, {}, text=compared_text("some", question))
             for place, question in enumerate((COPY, OTHER, OTHER + "."))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skills_dspy.base.errors import MissingReply
+from skills_dspy.base.records import Reason
 from skills_dspy.model.ask import WHOLE_DRAW
 from skills_dspy.model.hosts.call import LATER
 from skills_dspy.pipeline.candidate import Candidate, Dropped, Outcome
@@ -70,10 +71,11 @@ def test_those_who_are_still_going_count_for_what_they_are_through_with() -> Non
 
 
 def test_a_draw_that_is_lost_before_its_questions_counts_for_all_of_them() -> None:
-    """Of two draws one has five questions, and the other's context could not be used: half of all is to be expected."""
+    """Of two draws one has five questions, and the other's context was of no use: half is to be expected, decided or not."""
     lost = Dropped("write_context", "unreadable", "")
-    had = chances([lost, *["difficulty"] * 5] * 100)
-    assert had["write_context"] == pytest.approx(had["write_questions"] / 2, abs=0.01)
+    ended: list[tuple[str, Reason] | None] = [("write_context", "unreadable"), ("judge_pair", "judged bad"), *[None] * 4]
+    for had in (chances([lost, *["difficulty"] * 5] * 100), chances(funnel=filled(ended * 100))):
+        assert had["write_context"] == pytest.approx(had["write_questions"] / 2, abs=0.01)
 
 
 @pytest.mark.parametrize(("missing", "draws", "little"), [(8, 1, True), (8, 2, False), (9, 2, True), (4, 1, False)])

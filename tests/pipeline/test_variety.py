@@ -10,19 +10,39 @@ from skills_dspy.base.errors import ReplyError, Unanswered, Unreadable
 from skills_dspy.model.ask import Answer, Asker, Failed
 from skills_dspy.pipeline.candidate import Dropped
 from skills_dspy.pipeline.draw import Draw, pairs_in
-from skills_dspy.pipeline.variety import Tried, derive_axes, planned, question_plans, text_plan_of, usable
+from skills_dspy.pipeline.variety import Tried, derive_axes, planned, usable
 from tests.helpers.making import FREEFORM, a_spec
 
 SUBJECTS = tuple(f"subject {n}" for n in range(12))
 AXES = (Axis(name="subject", values=SUBJECTS), Axis(name="asker", values=("a nurse", "a child", "a cook")))
 
 
-HERE = ("variety", 0, "t")
+BAD = Dropped("judge_pair", "judged bad", "no")
 
 
-def lines(draws: int, where: tuple[object, ...] = HERE, barren: Collection[str] = ()) -> list[str]:
+def a_draw(number: int, *plan: str, text: str | None = None) -> Draw:
+    """A draw with such a plan."""
+    return Draw(number, "freeform" if text is None else "grounded", (), (), (), plan, text)
+
+
+def a_plan(
+    number: int,
+    axes: tuple[Axis, ...] = AXES,
+    *,
+    grounded: bool = False,
+    count: int = 5,
+    seed: int = 0,
+    task: str = "t",
+    barren: Collection[str] = (),
+) -> Draw:
+    """A draw of a task with these axes, planned."""
+    spec = a_spec([FREEFORM], name=task, count=count).model_copy(update={"variety": axes})
+    return planned(a_draw(number, text="" if grounded else None), spec, seed, barren)
+
+
+def lines(draws: int, **more: Any) -> list[str]:
     """The lines of the first draws."""
-    return [line for n in range(draws) for line in question_plans(AXES, "freeform", n, 5, barren, where)]
+    return [line for number in range(draws) for line in a_plan(number, **more).plan]
 
 
 def test_every_value_comes_before_one_comes_again() -> None:
@@ -34,24 +54,24 @@ def test_every_value_comes_before_one_comes_again() -> None:
     assert set(Counter(one["asker"] for one in told).values()) == {20}
     assert [one["subject"] for one in told[:12]] != [one["subject"] for one in told[12:24]] != list(SUBJECTS)
     assert len({(one["subject"], one["asker"]) for one in told}) > 25  # the axes do not go in step
-    assert lines(3) != lines(3, ("variety", 1, "t")) != lines(3, ("variety", 0, "u")) != lines(3)
+    assert lines(3) != lines(3, seed=1) != lines(3, task="u") != lines(3)
 
 
 def test_a_text_is_told_what_is_of_texts_and_its_questions_what_is_of_requests() -> None:
     """Nothing of the text stands in the plan of its questions, for it is written by then."""
     axes = (Axis(name="subject", of="text", values=SUBJECTS), Axis(name="form", values=("a table", "a list")))
-    texts = [text_plan_of(axes, n, (), HERE) for n in range(12)]
-    assert set(texts) == {f"subject: {subject}" for subject in SUBJECTS}
-    assert set(question_plans(axes, "grounded", 0, 5, (), HERE)) == {"form: a table", "form: a list"}
-    assert text_plan_of(AXES, 0, (), HERE) is None
+    draws = [a_plan(number, axes, grounded=True) for number in range(12)]
+    assert {draw.text_plan for draw in draws} == {f"subject: {subject}" for subject in SUBJECTS}
+    assert set(draws[0].plan) == {"form: a table", "form: a list"}
+    assert a_plan(0, grounded=True).text_plan is None
+    assert [len(pairs_in(line)) for line in a_plan(0, axes).plan] == [2] * 5
+    assert a_plan(0, axes).text_plan is None
 
 
 def test_a_line_has_the_first_axis_and_another_in_turn() -> None:
     """All values of many axes hardly ever go together."""
     axes = (*AXES, *(Axis(name=name, values=("a", "b")) for name in ("form", "size", "tone")))
-    names = [
-        tuple(part.split(": ")[0] for part in line.split("; ")) for line in question_plans(axes, "freeform", 0, 4, (), HERE)
-    ]
+    names = [tuple(part.split(": ")[0] for part in line.split("; ")) for line in a_plan(0, axes, count=4).plan]
     assert all(len(own) == 2 and own[0] == "subject" for own in names)
     assert set.union(*map(set, names)) == {axis.name for axis in axes}
 
@@ -66,13 +86,6 @@ def test_a_line_is_taken_apart_into_its_pairs() -> None:
 
 
 # -- what gives little ----------------------------------------------------------------------------------------------------
-
-BAD = Dropped("judge_pair", "judged bad", "no")
-
-
-def a_draw(number: int, *plan: str, text: str | None = None) -> Draw:
-    """A draw with such a plan."""
-    return Draw(number, "freeform" if text is None else "grounded", (), (), (), plan, text)
 
 
 def test_a_barren_value_is_told_every_other_round() -> None:
@@ -114,21 +127,10 @@ def test_a_text_that_came_to_nothing_counts_and_a_broken_reply_does_not() -> Non
     assert tried.barren(3) == {"subject: ponds", "subject: lakes"}
 
 
-def test_a_draw_is_planned_by_its_kind_and_the_tasks_axes() -> None:
-    """A text is planned for a grounded draw alone."""
-    axes = (Axis(name="subject", of="text", values=SUBJECTS), AXES[1])
-    spec = a_spec([FREEFORM], count=2).model_copy(update={"variety": axes})
-    draw = planned(a_draw(0, text=""), spec, 0)
-    assert draw.text_plan is not None
-    assert [len(pairs_in(line)) for line in (draw.text_plan, *draw.plan)] == [1, 1, 1]
-    draw = planned(a_draw(0), spec, 0)
-    assert (draw.text_plan, [len(pairs_in(line)) for line in draw.plan]) == (None, [2, 2])
-    assert planned(a_draw(0), a_spec([FREEFORM]), 0).plan == ()
-
-
 def test_without_axes_nothing_is_planned() -> None:
     """The prompt then has no plan."""
-    assert question_plans((), "freeform", 0, 5, (), HERE) == ()
+    draw = planned(a_draw(0), a_spec([FREEFORM]), 0)
+    assert (draw.plan, draw.text_plan) == ((), None)
 
 
 def test_what_is_no_axis_is_left_out() -> None:

@@ -17,16 +17,16 @@ from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.main import start
 from skills_dspy.commands.export.facts import facts_of
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
+from skills_dspy.model.embedding.embedder import SentenceEmbedder
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.run.account import prompt_fingerprints
 from skills_dspy.run.past import DEMO as DEMO_NAME
 from skills_dspy.run.past import PastRun, find_recorded
 from skills_dspy.run.request import RunRequest
-from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.store.journal import JournalReader
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import RunJson
+from tests.helpers.small_runs import run_to_its_end
 
 TASKS = ("instructlab/skills/coding/freeform/shell_command", "instructlab/skills/coding/grounded/sql_query")
 
@@ -45,15 +45,7 @@ def replay(folder: Path, model: SentenceEmbedder, *, wanted: int = WANTED) -> By
     first = next(iter(demo.values()))
     specs = tuple(recorded.spec for recorded in demo.values())
     request = RunRequest(specs, first.config, wanted, folder, first.seed, recorded=demo)
-
-    async def main() -> None:
-        embedder = AsyncEmbedder(model)
-        try:
-            await Runner(request, None, embedder, Watcher()).run()
-        finally:
-            await embedder.close()
-
-    asyncio.run(main())
+    run_to_its_end(request, None, model)
     found: Bytes = {}
     for name in TASKS:
         paths = RunPaths(folder / name)

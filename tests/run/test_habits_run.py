@@ -11,31 +11,34 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
-from skills_dspy.base.records import AnswerPair, Record, Rejection
+from skills_dspy.base.records import AnswerPair, Rejection
 from skills_dspy.base.scales import PAIR, SAMPLE
-from skills_dspy.cli.explain import explain_command
-from skills_dspy.cli.shared.arguments import ExplainOptions
 from skills_dspy.cli.summary import print_summary
 from skills_dspy.commands.decide.again import DecideResult
 from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
 from skills_dspy.commands.report.reading import read_runs
 from skills_dspy.commands.report.stories import stories_of
 from skills_dspy.commands.review.rated import RATED, rated_rows
-from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.steps import STEPS
 from skills_dspy.run.past import find_recorded
 from skills_dspy.run.request import RunRequest
-from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.run.task import TaskView
 from skills_dspy.similarity.habits import answer_habits, question_habits
-from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import JournalReader, request_digest
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config, a_spec
-from tests.helpers.small_runs import failing, freeform
+from tests.helpers.small_runs import (
+    accepted_in,
+    decided_anew,
+    failing,
+    freeform,
+    rejected_in,
+    rows_of,
+    run_to_its_end,
+    story_of,
+)
 
 SPEC = a_spec(freeform("fox", "badger", "marten", "hare", "stoat"), count=3)
 WANTED = 12
@@ -73,18 +76,9 @@ def go(
     folder: Path, server: FakeServer | None, concurrency: int = 8, n: int = WANTED, **more: Any
 ) -> tuple[TaskView, RunPaths]:
     """Run to the end."""
-
-    async def main() -> TaskView:
-        embedder = AsyncEmbedder(HashEmbedder())
-        config = a_config({"tagging": "fused", **more.pop("config", {})})
-        try:
-            request = RunRequest((SPEC,), config, n, folder, concurrency=concurrency, **more)
-            (task,) = await Runner(request, server, embedder, Watcher()).run()
-            return task
-        finally:
-            await embedder.close()
-
-    return asyncio.run(main()), RunPaths(folder / SPEC.task_name)
+    config = a_config({"tagging": "fused", **more.pop("config", {})})
+    (task,) = run_to_its_end(RunRequest((SPEC,), config, n, folder, concurrency=concurrency, **more), server)
+    return task, RunPaths(folder / SPEC.task_name)
 
 
 def talker(seed: int = 0, **more: Any) -> Talker:
@@ -104,32 +98,17 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     return go(tmp_path_factory.mktemp("plain"), talker(), config={"habits": {"watched": False}})[1]
 
 
-def accepted(paths: RunPaths) -> list[Record]:
-    """What was accepted."""
-    return [Record.model_validate(row) for _, row in read_rows(paths.data)]
-
-
-def rejections(paths: RunPaths) -> list[Rejection]:
-    """What was rejected."""
-    return [Rejection.model_validate(row) for _, row in read_rows(paths.rejected)]
-
-
-def content(paths: RunPaths) -> tuple[bytes, bytes]:
-    """All rows."""
-    return paths.data.read_bytes(), paths.rejected.read_bytes()
-
-
 def test_no_habit_is_in_more_than_a_quarter_of_the_rows(made: tuple[TaskView, RunPaths]) -> None:
     """Though four of five answers begin alike: some are written again, and what has it again is rejected with its numbers."""
     task, paths = made
-    rows = accepted(paths)
+    rows = accepted_in(paths)
     assert len(rows) == WANTED
     openings = [habit.words for row in rows for habit in answer_habits(row.response) if habit.kind == "opening"]
     endings = [habit.words for row in rows for habit in question_habits(row.instruction) if habit.kind == "question closing"]
     assert 0 < openings.count("of course") <= WANTED // 4
     assert endings.count("it step by step") <= WANTED // 4
     again = [row for row in rows if row.provenance.rewritten is not None]
-    lost = {stage: [row for row in rejections(paths) if row.stage == stage] for stage in ("question_habits", "answer_habits")}
+    lost = {stage: [row for row in rejected_in(paths) if row.stage == stage] for stage in ("question_habits", "answer_habits")}
     assert all(lost.values())
     assert task.run.funnel.rewritten == len(again) + len(lost["answer_habits"]) > 1
     overused = next(row for row in lost["answer_habits"] if row.reason == "overused")
@@ -151,16 +130,16 @@ def test_a_model_that_cannot_do_otherwise_makes_rows_all_the_same(tmp_path: Path
     server = talker()
     server.always = True
     task, paths = go(tmp_path, server, n=4)
-    assert len(accepted(paths)) == 4
-    assert {row.response[:9] for row in accepted(paths)} == {"Of course"}
-    lost = sum(row.stage == "answer_habits" for row in rejections(paths))
+    assert len(accepted_in(paths)) == 4
+    assert {row.response[:9] for row in accepted_in(paths)} == {"Of course"}
+    lost = sum(row.stage == "answer_habits" for row in rejected_in(paths))
     assert task.run.funnel.rewritten == lost
     assert lost == 16
 
 
 def test_what_a_second_writing_is_asked(made: tuple[TaskView, RunPaths]) -> None:
     """Its prompt says what is overused and shows other seeds; all is asked once more at a seed of its own, and only that."""
-    row = next(row for row in accepted(made[1]) if row.provenance.rewritten is not None)
+    row = next(row for row in accepted_in(made[1]) if row.provenance.rewritten is not None)
     calls = row.provenance.calls
     asked = ["write_answer", "judge_pair", "sample_quality"]
     assert [stage for stage in calls if stage.endswith("_again")] == [f"{stage}_again" for stage in asked]
@@ -183,7 +162,7 @@ def test_what_a_second_writing_is_asked(made: tuple[TaskView, RunPaths]) -> None
 def test_timing_decides_nothing(made: tuple[TaskView, RunPaths], tmp_path: Path, concurrency: int, seed: int) -> None:
     """The same bytes, one call after the other and with many in flight."""
     _, paths = go(tmp_path, talker(seed), concurrency)
-    assert content(paths) == content(made[1])
+    assert rows_of(paths) == rows_of(made[1])
 
 
 def test_a_killed_run_goes_on(made: tuple[TaskView, RunPaths], tmp_path: Path) -> None:
@@ -192,30 +171,28 @@ def test_a_killed_run_goes_on(made: tuple[TaskView, RunPaths], tmp_path: Path) -
         go(tmp_path / "killed", talker(before=failing(50)))
     server = talker()
     _, paths = go(tmp_path / "killed", server)
-    assert content(paths) == content(made[1])
+    assert rows_of(paths) == rows_of(made[1])
     assert 0 < len(server.asked) == len(set(server.asked))
     recorded = {SPEC.task_name: find_recorded(str(made[1].folder))[0]}
     _, again = go(tmp_path / "replayed", None, recorded=recorded)
-    assert content(again) == content(made[1])
+    assert rows_of(again) == rows_of(made[1])
 
 
 def test_without_a_look_all_is_as_before(plain: RunPaths) -> None:
     """Habits stay, nothing in rows or run.json speaks of them, and a run that was begun so goes on so."""
-    assert sum(row.response.startswith("Of course") for row in accepted(plain)) > WANTED // 2
-    before = content(plain)
+    assert sum(row.response.startswith("Of course") for row in accepted_in(plain)) > WANTED // 2
+    before = rows_of(plain)
     # A column that no row has something in stands in every row all the same.
     everything = b"".join((*before, plain.run_json.read_bytes())).replace(b'"rewritten":""', b"")
     assert [word for word in (b"habits", b"rewritten", b"_again") if word in everything] == []
     go(plain.folder.parents[1], talker())
-    assert content(plain) == before
+    assert rows_of(plain) == before
 
 
 def test_the_story_of_a_row(made: tuple[TaskView, RunPaths]) -> None:
     """It tells that the answer was written again, why, and each call of both writings."""
-    row = next(row for row in accepted(made[1]) if row.provenance.rewritten is not None)
-    console = Console(width=200, record=True)
-    explain_command(ExplainOptions(row.id, made[1].folder), console)
-    story = console.export_text()
+    row = next(row for row in accepted_in(made[1]) if row.provenance.rewritten is not None)
+    story = story_of(row.id, made[1].folder)
     assert f"written again {row.provenance.rewritten}" in story
     assert story.index(" sample_quality ─") < story.index(" write_answer_again ─")
 
@@ -248,20 +225,18 @@ def test_what_is_said_of_a_second_answer_that_is_rejected(made: tuple[TaskView, 
 
 def decided(made: RunPaths, folder: Path, text: str, server: FakeServer | None = None) -> tuple[DecideResult, RunPaths]:
     """The run decided anew."""
-    (folder / "config.yaml").write_text(text, "utf-8")
     shutil.copytree(made.folder, folder / "runs" / "foxes", dirs_exist_ok=True)
-    request = DecideRequest(folder / "runs" / "foxes", folder / "config.yaml", out=folder / "again")
-    return asyncio.run(decide_run(request, prepare(request), server)), RunPaths(folder / "again")
+    return decided_anew(folder / "runs" / "foxes", folder / "again", text, server)
 
 
 def test_decided_anew(made: tuple[TaskView, RunPaths], tmp_path: Path) -> None:
     """By the same bounds the same bytes; without a look the first answers are taken, which the journal has."""
     done, again = decided(made[1], tmp_path, "habits: {share: 0.25}\n")
-    assert (done.diff.moved, done.live, content(again)) == ({}, 0, content(made[1]))
+    assert (done.diff.moved, done.live, rows_of(again)) == ({}, 0, rows_of(made[1]))
     done, again = decided(made[1], tmp_path, "habits: {watched: false}\n")
-    assert not {row.stage for row in rejections(again)} & {"question_habits", "answer_habits"}
-    assert [row for row in accepted(again) if row.response.startswith("Of course")][WANTED // 4 :]
-    assert not [row for row in accepted(again) if row.provenance.rewritten]
+    assert not {row.stage for row in rejected_in(again)} & {"question_habits", "answer_habits"}
+    assert [row for row in accepted_in(again) if row.response.startswith("Of course")][WANTED // 4 :]
+    assert not [row for row in accepted_in(again) if row.provenance.rewritten]
 
 
 def test_a_pair_of_an_answer_that_was_written_again(made: tuple[TaskView, RunPaths], tmp_path: Path) -> None:
@@ -273,7 +248,7 @@ def test_a_pair_of_an_answer_that_was_written_again(made: tuple[TaskView, RunPat
     assert done.dataset is not None
     assert done.paired is not None
     assert len(server.asked) <= 2 * done.paired.asked
-    rewritten = {row.id: row for row in accepted(made[1]) if row.provenance.rewritten is not None}
+    rewritten = {row.id: row for row in accepted_in(made[1]) if row.provenance.rewritten is not None}
     pairs = [AnswerPair.model_validate_json(line) for line in RunPaths(done.dataset).pairs.read_bytes().splitlines()]
     checked = [(pair, rewritten[pair.id]) for pair in pairs if pair.id in rewritten]
     assert checked
@@ -287,11 +262,11 @@ def test_a_pair_of_an_answer_that_was_written_again(made: tuple[TaskView, RunPat
 def test_a_look_at_a_run_that_had_none(plain: RunPaths, tmp_path: Path) -> None:
     """What is to be written again was never asked for, and `--fill` asks for just that."""
     done, again = decided(plain, tmp_path, "habits: {watched: true}\n")
-    unasked = {row.id for row in rejections(again) if (row.stage, row.reason) == ("write_answer", "not asked")}
+    unasked = {row.id for row in rejected_in(again) if (row.stage, row.reason) == ("write_answer", "not asked")}
     assert unasked
     assert done.calls_left == 3 * len(unasked)
     server = talker()
     done, again = decided(plain, tmp_path, "habits: {watched: true}\n", server)
     assert 0 < done.live == len(server.asked)
-    assert not [row for row in rejections(again) if row.reason == "not asked"]
-    assert unasked <= {row.id for some in (accepted(again), rejections(again)) for row in some if row.provenance.rewritten}
+    assert not [row for row in rejected_in(again) if row.reason == "not asked"]
+    assert unasked <= {row.id for some in (accepted_in(again), rejected_in(again)) for row in some if row.provenance.rewritten}

@@ -1,6 +1,5 @@
 """A whole run on a server that can never answer some prompts: it goes on, says what was lost, and does not ask again."""
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -10,23 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from rich.console import Console
 
 from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import EmbedderMissing, SpecError, Unanswered
-from skills_dspy.base.records import Record, Rejection
-from skills_dspy.cli.explain import explain_command
-from skills_dspy.cli.shared.arguments import ExplainOptions
-from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
-from skills_dspy.store.files import read_rows
+from skills_dspy.base.records import Rejection
 from skills_dspy.store.journal import request_digest
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
-from tests.helpers.small_runs import make_run
+from tests.helpers.small_runs import accepted_in, decided_anew, make_run, rejected_in, rows_of, story_of
 
 WHY = "The server answered 500: unexpected EOF. It answers others, and this never."
-ROWS = ("data.jsonl", "rejected.jsonl")
 SALT = b"k"
 """One of those with which what cannot be answered is met at every stage of the run and in its tags, as the tests want it."""
 TRUST = TeacherConfig(pass_rate=0.95)
@@ -55,14 +48,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunPaths, Poisoned]:
 
 def rejections(paths: RunPaths) -> list[Rejection]:
     """What was rejected because the server failed."""
-    rows = [Rejection.model_validate(row) for _, row in read_rows(paths.rejected)]
-    return [row for row in rows if row.reason == "server failed"]
+    return [row for row in rejected_in(paths) if row.reason == "server failed"]
 
 
 def test_it_goes_on_and_says_what_was_lost(made: tuple[RunPaths, Poisoned]) -> None:
     """All that was wanted is accepted; each loss is a rejection at the stage that asked, with what the server said."""
     paths, server = made
-    accepted = [Record.model_validate(row) for _, row in read_rows(paths.data)]
+    accepted = accepted_in(paths)
     lost = rejections(paths)
     assert len(accepted) == 5
     assert {(row.detail, row.raw_reply) for row in lost} == {(WHY, None)}
@@ -82,7 +74,7 @@ def test_it_goes_on_and_says_what_was_lost(made: tuple[RunPaths, Poisoned]) -> N
 def test_it_does_not_depend_on_timing(made: tuple[RunPaths, Poisoned], tmp_path: Path) -> None:
     """Another order of replies, the same bytes."""
     other = make_run(tmp_path, {}, 5, Poisoned(TRUST, seed=5))
-    assert [(other.folder / name).read_bytes() for name in ROWS] == [(made[0].folder / name).read_bytes() for name in ROWS]
+    assert rows_of(other) == rows_of(made[0])
 
 
 def test_what_was_lost_is_not_asked_for_again(made: tuple[RunPaths, Poisoned], tmp_path: Path) -> None:
@@ -99,19 +91,15 @@ def test_what_was_lost_is_not_asked_for_again(made: tuple[RunPaths, Poisoned], t
 
 def test_it_is_decided_anew_as_it_was(made: tuple[RunPaths, Poisoned], tmp_path: Path) -> None:
     """The journal says that there is no reply, and why."""
-    paths, _ = made
-    request = DecideRequest(paths.folder, out=tmp_path / "again")
-    asyncio.run(decide_run(request, prepare(request), None))
-    assert [(tmp_path / "again" / name).read_bytes() for name in ROWS] == [(paths.folder / name).read_bytes() for name in ROWS]
+    _, again = decided_anew(made[0].folder, tmp_path / "again")
+    assert rows_of(again) == rows_of(made[0])
 
 
 def test_it_is_explained(made: tuple[RunPaths, Poisoned]) -> None:
     """With the prompt that was asked, and in the place of a reply why there is none."""
     paths, _ = made
     row = next(row for row in rejections(paths) if row.stage == "judge_pair")
-    console = Console(width=300, record=True)
-    explain_command(ExplainOptions(row.id, paths.folder), console)
-    story = console.export_text()
+    story = story_of(row.id, paths.folder)
     assert f"rejected by judge_pair: server failed: {WHY}" in story
     assert f"no reply\n{WHY}" in story
     assert "the reply that decided" not in story
@@ -134,11 +122,9 @@ def test_a_text_without_a_vector_is_lost_alone(tmp_path: Path) -> None:
     lost = rejections(first)
     assert {row.stage for row in lost} == {"dedup"}
     assert all(row.instruction is not None and row.detail == f"it has no vector of {row.instruction[:9]}" for row in lost)
-    accepted = {row["provenance"]["draw"] for _, row in read_rows(first.data)}
-    assert accepted & {row.provenance.draw for row in lost}
-    request = DecideRequest(first.folder, out=tmp_path / "again")
-    asyncio.run(decide_run(request, prepare(request), None))
-    assert (tmp_path / "again" / "rejected.jsonl").read_bytes() == first.rejected.read_bytes()
+    assert {row.provenance.draw for row in accepted_in(first)} & {row.provenance.draw for row in lost}
+    _, again = decided_anew(first.folder, tmp_path / "again")
+    assert again.rejected.read_bytes() == first.rejected.read_bytes()
     more = make_run(tmp_path, {}, 5, FakeServer(TRUST))
     assert rejections(more)[: len(lost)] == lost
 

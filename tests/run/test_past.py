@@ -50,13 +50,6 @@ def test_a_run_is_read_back_as_it_was_made(tmp_path: Path) -> None:
     assert found.answered_by == "Ollama 0.12.3"
 
 
-def test_all_runs_below_a_directory(tmp_path: Path) -> None:
-    """Each task of a run has its directory; those set aside are none of them."""
-    for name in ("b", "a/deep", "c.old-20250101-120000"):
-        record(tmp_path / name, manifest(a_spec(name=name.replace(".", "-"))))
-    assert [found.spec.task_name for found in find_recorded(str(tmp_path))] == ["a/deep", "b"]
-
-
 @pytest.mark.parametrize("name", ["nowhere", "file"])
 def test_no_such_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The name as it was given, and what to give instead."""

@@ -22,24 +22,23 @@ from evals.bench.hash_embedder import HashEmbedder
 from evals.teacher.config import TeacherConfig
 from skills_dspy.base.errors import EmbedderMissing, MissingReply, ModelMissing, RunDirError, ServerError, StorageError
 from skills_dspy.base.records import Record, Rejection, SeedExample
-from skills_dspy.model.embedding.embedder import AsyncEmbedder, Embedder
+from skills_dspy.model.embedding.embedder import Embedder
 from skills_dspy.run import task as run_task
-from skills_dspy.run.past import find_recorded
+from skills_dspy.run.past import PastRun, find_recorded
 from skills_dspy.run.request import RunRequest
-from skills_dspy.run.runner import Runner, Watcher
+from skills_dspy.run.runner import Watcher
 from skills_dspy.run.task import TaskView
 from skills_dspy.store import aside, files
 from skills_dspy.store.journal import Journal, JournalReader
-from skills_dspy.store.run_dir import RunDir, RunPaths
+from skills_dspy.store.run_dir import RunPaths, taken
 from skills_dspy.tasks.spec import TaskSpec
 from tests.helpers.disk import journaled
 from tests.helpers.fake_server import DIGEST, FakeServer
 from tests.helpers.making import a_config, a_spec
-from tests.helpers.small_runs import freeform
+from tests.helpers.small_runs import MAIN, accepted_in, freeform, rejected_in, rows_of, run_to_its_end
 
 NAME = "test/foxes"
 WANTED = 5
-MAIN = "the run's main task"
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -108,13 +107,15 @@ class Going:
 
     def rows(self, spec: TaskSpec | None = None) -> tuple[list[Record], list[Rejection]]:
         """What was accepted and rejected."""
-        paths = self.paths(spec)
-        accepted = [Record.model_validate_json(line) for line in paths.data.read_bytes().splitlines()]
-        return accepted, [Rejection.model_validate_json(line) for line in paths.rejected.read_bytes().splitlines()]
+        return accepted_in(self.paths(spec)), rejected_in(self.paths(spec))
 
     def bytes(self) -> list[bytes]:
         """The bytes of the rows of all tasks."""
-        return [file.read_bytes() for s in self.specs for file in (self.paths(s).data, self.paths(s).rejected)]
+        return [part for spec in self.specs for part in rows_of(self.paths(spec))]
+
+    def recorded(self) -> dict[str, PastRun]:
+        """The runs to replay, by the names of their tasks."""
+        return {past.spec.task_name: past for past in find_recorded(str(self.folder))}
 
     def journaled(self) -> set[str]:
         """The digests of all replies in the journals."""
@@ -141,19 +142,8 @@ class Ran:
 def run(
     request: RunRequest, server: FakeServer | None, embedder: Embedder | None = None, watcher: Watcher | None = None
 ) -> tuple[TaskView, ...]:
-    """Run a request in a loop of its own."""
-
-    async def main() -> tuple[TaskView, ...]:
-        vectors = AsyncEmbedder(embedder or HashEmbedder())
-        task = asyncio.current_task()
-        assert task is not None
-        task.set_name(MAIN)
-        try:
-            return await Runner(request, server, vectors, watcher or Watcher(), now=Clock()).run()
-        finally:
-            await vectors.close()
-
-    return asyncio.run(main())
+    """Run a request by a clock of its own."""
+    return run_to_its_end(request, server, embedder, watcher, now=Clock())
 
 
 def at(number: int, happens: Callable[[], Awaitable[None]]) -> Callable[[int], Awaitable[None]]:
@@ -364,17 +354,16 @@ def test_restart_sets_the_run_aside(finished: Going) -> None:
 
 def test_a_second_run_in_the_same_directory_is_refused(going: Going) -> None:
     """The first is not disturbed."""
-    with RunDir.open(going.folder, NAME), pytest.raises(RunDirError, match="another run"):
+    with taken(going.folder, NAME), pytest.raises(RunDirError, match="another run"):
         going.go()
     assert not going.paths().data.exists()
     going.go()
 
 
-@dataclass
 class OtherWeights(HashEmbedder):
     """The same name with other weights."""
 
-    weights: str = "other weights"
+    weights = "other weights"
 
 
 def test_other_weights_of_the_embedding_model_are_refused(finished: Going) -> None:
@@ -426,9 +415,8 @@ def test_a_text_is_embedded_once_in_the_life_of_a_run(finished: Going) -> None:
     before, noting = finished.bytes(), Noting()
     accepted, rejected = finished.rows()
     assert finished.go(embedder=noting).task.status == "complete"
-    recorded = {r.spec.task_name: r for r in find_recorded(str(finished.folder))}
     replayed = replace(finished, folder=finished.folder.parent / "replayed")
-    run(replayed.request(recorded=recorded), None, noting)
+    run(replayed.request(recorded=finished.recorded()), None, noting)
     assert replayed.bytes() == finished.bytes() == before
     known = {row.instruction for row in accepted} | {row.instruction for row in rejected if row.instruction}
     assert not known & set(noting.asked)
@@ -666,14 +654,14 @@ def test_a_replay_gives_the_same_bytes_without_a_server(going: Going) -> None:
     going = replace(going, specs=(MIXED,))
     going.go(note="a stand-in")
     for turn in range(2):
-        recorded = find_recorded(str(going.folder))
-        assert [r.answered_by for r in recorded] == ["a stand-in"]
+        recorded = going.recorded()
+        assert [r.answered_by for r in recorded.values()] == ["a stand-in"]
         replayed = replace(going, folder=going.folder.parent / f"replayed-{turn}", concurrency=9)
-        (task,) = run(replayed.request(recorded={r.spec.task_name: r for r in recorded}), None)
+        (task,) = run(replayed.request(recorded=recorded), None)
         assert task.status == "complete"
         assert replayed.bytes() == going.bytes()
         assert task.meter.live == 0
-        assert all(r.no_model for r in recorded)
+        assert all(r.no_model for r in recorded.values())
         said = {"host": None, "version": "replay", "note": "a stand-in", "no_model": True}
         assert replayed.run_json()["server"] == said
         going = replayed
@@ -681,10 +669,9 @@ def test_a_replay_gives_the_same_bytes_without_a_server(going: Going) -> None:
 
 def test_a_replay_of_more_than_was_recorded_fails_and_keeps_what_there_is(finished: Going) -> None:
     """The first draw that has to settle and lacks a reply ends it; the sentence names what may differ."""
-    recorded = {r.spec.task_name: r for r in find_recorded(str(finished.folder))}
     replayed = replace(finished, folder=finished.folder.parent / "replayed", wanted=200)
     with pytest.raises(MissingReply, match=r"has no reply to a request of .* the task, the configuration, the seed or a"):
-        run(replayed.request(recorded=recorded), None)
+        run(replayed.request(recorded=finished.recorded()), None)
     assert replayed.run_json()["status"].startswith("failed")
     assert replayed.bytes()[0].startswith(finished.bytes()[0])
 
@@ -709,7 +696,7 @@ def test_a_recording_that_ends_between_two_tries_decides_nothing_but_where_there
         journal.execute("DELETE FROM replies WHERE digest = ?", (second,))
         journal.execute("DELETE FROM meta WHERE key = 'residue' AND ?", (before,))
     for turn in range(2):  # a replay is a recording, too
-        recorded = {r.spec.task_name: r for r in find_recorded(str(going.folder))}
+        recorded = going.recorded()
         going = replace(going, folder=going.folder.parent / f"replayed-{turn}")
         with pytest.raises(MissingReply):
             run(going.request(recorded=recorded), None)
@@ -733,6 +720,5 @@ def test_a_model_that_gives_all_texts_one_vector_takes_none_for_another(tmp_path
     assert len({row.instruction for row in accepted}) == WANTED
     assert all(row.provenance.neighbour is not None and row.provenance.neighbour.distance >= 0.1 for row in accepted)
     replayed = replace(going, folder=tmp_path / "replayed")
-    recorded = {r.spec.task_name: r for r in find_recorded(str(going.folder))}
-    run(replayed.request(recorded=recorded), None, Noting())
+    run(replayed.request(recorded=going.recorded()), None, Noting())
     assert replayed.bytes() == going.bytes()

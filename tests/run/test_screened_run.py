@@ -1,6 +1,5 @@
 """A whole run with a model that copies, echoes, leaves residue and runs on: none of it is accepted, and all of it is told."""
 
-import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -11,19 +10,14 @@ import pytest
 from rich.console import Console
 
 from evals.teacher.config import TeacherConfig
-from skills_dspy.base.records import Record, Rejection
 from skills_dspy.cli.decide import print_decided
-from skills_dspy.cli.explain import explain_command
-from skills_dspy.cli.shared.arguments import ExplainOptions
 from skills_dspy.commands.decide.again import DecideResult
-from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepare
 from skills_dspy.model.steps import STEPS
-from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import request_digest
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_spec
-from tests.helpers.small_runs import make_run
+from tests.helpers.small_runs import accepted_in, decided_anew, make_run, rejected_in, rows_of, story_of
 from tests.screens.test_screens import ANSWER, DEBATE, FREEFORM, GROUNDED, LEFT_OVER, TEXTS
 
 TAIL = FREEFORM[0].question + " Give three reasons."
@@ -67,18 +61,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     )
 
 
-def rejections(paths: RunPaths) -> list[Rejection]:
-    """What was rejected."""
-    return [Rejection.model_validate(row) for _, row in read_rows(paths.rejected)]
-
-
 def test_nothing_useless_is_accepted(made: RunPaths) -> None:
     """Each sort is rejected at the stage that wrote it, before a judge was asked, with its own reason."""
-    accepted = [Record.model_validate(row) for _, row in read_rows(made.data)]
+    accepted = accepted_in(made)
     assert len(accepted) == 8
     texts = [text for row in accepted for text in (row.context, row.instruction, row.response) if text is not None]
     assert not [text for text in texts for bad in BAD if bad in text]
-    found = {(row.stage, row.reason) for row in rejections(made)}
+    found = {(row.stage, row.reason) for row in rejected_in(made)}
     assert found >= {
         ("write_context", "copy"),
         ("write_context", "echo"),
@@ -87,22 +76,20 @@ def test_nothing_useless_is_accepted(made: RunPaths) -> None:
         ("write_answer", "residue"),
         ("write_answer", "length"),
     }
-    assert [row for row in rejections(made) if re.search(r"question of [0-9a-f]{16}, which its prompt showed", row.detail)]
+    assert [row for row in rejected_in(made) if re.search(r"question of [0-9a-f]{16}, which its prompt showed", row.detail)]
     after = {"write_context": "write_questions", "write_questions": "judge_question", "write_answer": "judge_pair"}
-    assert not [row for row in rejections(made) if row.reason in ("copy", "echo") and after[row.stage] in row.provenance.calls]
+    assert not [row for row in rejected_in(made) if row.reason in ("copy", "echo") and after[row.stage] in row.provenance.calls]
 
 
 def test_the_counts_balance_and_a_rejection_is_explained(made: RunPaths) -> None:
     """They stand in the funnel, and the story of one says what was found and shows the reply."""
-    rows = rejections(made)
+    rows = rejected_in(made)
     funnel = json.loads(made.run_json.read_text("utf-8"))["result"]["funnel"]
     told = {(one["stage"], one["reason"]): one["count"] for one in funnel["rejected"]}
     assert told["write_context", "echo"] == sum((row.stage, row.reason) == ("write_context", "echo") for row in rows)
     assert sum(told.values()) == len(rows) == funnel["candidates"] - 8
     row = next(row for row in rows if row.stage == "write_answer" and row.reason == "residue")
-    console = Console(width=200, record=True)
-    explain_command(ExplainOptions(row.id, made.folder), console)
-    story = console.export_text()
+    story = story_of(row.id, made.folder)
     assert "rejected by write_answer: residue: the reply has a block of thinking: <think>, twice" in story
     assert "instruction_quality" in story
     assert (row.response, row.raw_reply) == (None, LEFT_OVER["think"])
@@ -111,25 +98,22 @@ def test_the_counts_balance_and_a_rejection_is_explained(made: RunPaths) -> None
 
 def decided(made: RunPaths, folder: Path, screens: str) -> tuple[DecideResult, RunPaths]:
     """The run decided anew with other screens, from its journal alone."""
-    config = folder / "config.yaml"
-    config.write_text(screens, "utf-8")
-    request = DecideRequest(made.folder, config, out=folder / "again")
-    return asyncio.run(decide_run(request, prepare(request), None)), RunPaths(folder / "again")
+    return decided_anew(made.folder, folder / "again", screens)
 
 
 def test_the_same_screens_decide_the_same(made: RunPaths, tmp_path: Path) -> None:
     """To the byte, with contexts and with what accepted pairs the prompts showed."""
     done, again = decided(made, tmp_path, "screens: {copied_words: 20}\n")
     assert done.diff.moved == {}
-    assert (again.data.read_bytes(), again.rejected.read_bytes()) == (made.data.read_bytes(), made.rejected.read_bytes())
+    assert rows_of(again) == rows_of(made)
 
 
 def test_stricter_screens_reject_what_was_accepted(made: RunPaths, tmp_path: Path) -> None:
     """Without a call: each row's texts are in the journal."""
     done, again = decided(made, tmp_path, "screens: {shortest: 1}\n")
-    lost = {row.id for row in rejections(again) if row.reason == "length"}
-    kept = {Record.model_validate(row).id for _, row in read_rows(again.data)}
-    before = {Record.model_validate(row).id for _, row in read_rows(made.data)}
+    lost = {row.id for row in rejected_in(again) if row.reason == "length"}
+    kept = {row.id for row in accepted_in(again)}
+    before = {row.id for row in accepted_in(made)}
     assert before - kept
     assert before - kept <= lost
     assert done.live == 0
@@ -138,16 +122,16 @@ def test_stricter_screens_reject_what_was_accepted(made: RunPaths, tmp_path: Pat
 def test_looser_screens_leave_out_what_was_never_asked(made: RunPaths, tmp_path: Path) -> None:
     """An answer that was screened out was never judged, and about a context that was nothing was ever asked."""
     done, again = decided(made, tmp_path, "screens: {copied_words: null, echoed_words: null, residue: false, longest: null}\n")
-    before = {row.id: row for row in rejections(made)}
-    after = {row.id: (row.stage, row.reason) for row in rejections(again)}
+    before = {row.id: row for row in rejected_in(made)}
+    after = {row.id: (row.stage, row.reason) for row in rejected_in(again)}
     # A reply with residue was asked for once more; without the screen it is the first that counts, and nobody judged that.
-    first = [row["id"] for _, row in read_rows(made.data) if len(row["provenance"]["calls"]["write_answer"]) > 1]
+    first = [row.id for row in accepted_in(made) if len(row.provenance.calls["write_answer"]) > 1]
     assert {*first} == {*after} - {*before} != set()
     of_answers = [*first, *(name for name, row in before.items() if row.stage == "write_answer")]
     of_contexts = [name for name, row in before.items() if row.stage == "write_context"]
     assert {after[name] for name in of_answers} == {("judge_pair", "not asked")}
     assert {after[name] for name in of_contexts} == {("write_questions", "not asked")}
-    assert not {row.reason for row in rejections(again)} & {"copy", "echo", "residue"}
+    assert not {row.reason for row in rejected_in(again)} & {"copy", "echo", "residue"}
     questions = sum(after[name] == ("judge_question", "not asked") for name in before)
     assert done.calls_left == 4 * len(of_answers) + 7 * questions
 
@@ -155,7 +139,7 @@ def test_looser_screens_leave_out_what_was_never_asked(made: RunPaths, tmp_path:
 def test_what_no_call_can_fill_is_not_offered(made: RunPaths, tmp_path: Path) -> None:
     """Contexts that pass now have no questions, and what their prompt would show depends on the bounds: it takes a new run."""
     done, again = decided(made, tmp_path, "screens: {echoed_words: null}\n")
-    left = [row for row in rejections(again) if row.reason == "not asked"]
+    left = [row for row in rejected_in(again) if row.reason == "not asked"]
     assert left
     assert all(row.instruction is None and "need a run of their own" in row.detail for row in left)
     console = Console(width=200, record=True)

@@ -35,7 +35,6 @@ from skills_dspy.pipeline.draw import Draw
 from skills_dspy.pipeline.draw_places import DrawPlaces, most_open
 from skills_dspy.pipeline.flow import Flow, Written
 from skills_dspy.pipeline.settle import Settler
-from skills_dspy.run.past import find_recorded
 from skills_dspy.run.runner import Watcher
 from skills_dspy.run.task import OpenTask, Standstill, TaskView
 from skills_dspy.store import files
@@ -375,17 +374,31 @@ def test_a_task_that_goes_on_says_so_once(three: Going, monkeypatch: pytest.Monk
     assert sorted(written) == 3 * ["complete"] + 3 * ["running"]
 
 
+class Early(Watcher):
+    """Interrupts a run before its tasks begin."""
+
+    def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
+        """All are ready."""
+        super().started(tasks, slots)
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+
+def test_a_row_that_cannot_be_read_hides_no_interruption(three: Going) -> None:
+    """Somebody has changed it: that task keeps what it noted, and the others say that they were interrupted."""
+    three = replace(three, config={"soft_ratings": True})
+    three.go()
+    with three.paths(FOXES).data.open("a") as file:
+        file.write("not JSON\n")
+    with pytest.raises(asyncio.CancelledError):
+        replace(three, wanted=9).go(watcher=Early())
+    assert [three.run_json(spec)["status"] for spec in (CROWS, JAYS)] == ["interrupted"] * 2
+
+
 @pytest.mark.parametrize("others", [(), (CROWS, JAYS)])
 def test_a_run_that_ends_before_a_task_begins_keeps_what_it_has_noted(three: Going, others: tuple[TaskSpec, ...]) -> None:
     """Its result with the faults of its hosts; where it was still to wait for others its run.json is as it was."""
-
-    class Early(Watcher):
-        def started(self, tasks: Sequence[TaskView], slots: Slots) -> None:
-            super().started(tasks, slots)
-            task = asyncio.current_task()
-            assert task is not None
-            task.cancel()
-
     foxes, early = replace(three, specs=(FOXES,)), Early()
     foxes.go()
     noted = foxes.run_json()
@@ -415,9 +428,8 @@ def test_when_every_task_fails_the_run_fails(three: Going) -> None:
 def test_a_recording_that_lacks_one_task_replays_the_others(three: Going) -> None:
     """Nothing is made up for it."""
     replace(three, specs=(FOXES, JAYS)).go()
-    recorded = {r.spec.task_name: r for r in find_recorded(str(three.folder))}
     going = replace(three, folder=three.folder / "again")
-    tasks = run(going.request(recorded=recorded), None)
+    tasks = run(going.request(recorded=three.recorded()), None)
     assert [task.status for task in tasks][::2] == ["complete", "complete"]
     assert "holds no run of the task test/crows" in tasks[1].status
 

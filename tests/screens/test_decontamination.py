@@ -23,19 +23,18 @@ from skills_dspy.run.past import find_recorded
 from skills_dspy.screens.benchmark import Benchmark, read_benchmark
 from skills_dspy.screens.decontamination import Notices, Screen, TaskScreen, contaminated_seeds, seed_warnings
 from skills_dspy.similarity.ngrams import TOKENS_VERSION, build
-from skills_dspy.similarity.sight import Sight
 from skills_dspy.store.benchmark_index import BenchmarkIndex, keep_index
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config, a_spec
 from tests.helpers.terminal import Said, Terminal
 from tests.pipeline.test_flow import FakeAsker, a_draw, first_rank, is_novel
-from tests.run.test_runner import MIXED, Going, run
+from tests.run.test_runner import MIXED, Going, NoEmbedder, run
 
 LONG = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. How many in all?"
 CLOSE, ANGLE = "near ", 0.3
 
 
-class Near:
+class Near(HashEmbedder):
     """An embedder for which `near X` lies at an angle of ANGLE to `X`, and all other texts far from one another."""
 
     name = "near"
@@ -44,20 +43,13 @@ class Near:
     def __init__(self) -> None:
         self.embedded: list[str] = []
 
-    def sight(self) -> Sight:
-        """Of no account."""
-        return "some"
-
-    def load(self) -> None:
-        """Nothing to load."""
-
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One unit vector per text."""
         self.embedded += texts
         rows = []
         for text in texts:
             bare = text.removeprefix(CLOSE)
-            vector, other = HashEmbedder().embed([bare, f"beside {bare}"]).astype(np.float64)
+            vector, other = super().embed([bare, f"beside {bare}"]).astype(np.float64)
             other -= (other @ vector) * vector
             turn = ANGLE if bare != text else 0.0
             rows.append(math.cos(turn) * vector + math.sin(turn) * other / np.linalg.norm(other))
@@ -348,25 +340,6 @@ def test_a_run_goes_on_only_with_the_same_questions(planted: tuple[Going, Benchm
     assert going.bytes() == before
 
 
-class NoModel:
-    """An embedder whose model is nowhere."""
-
-    name = "hash"
-    weights = "unknown"
-
-    def sight(self) -> Sight:
-        """Of no account."""
-        return "some"
-
-    def load(self) -> None:
-        """Nowhere to be found."""
-        raise EmbedderMissing("no model")
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Never."""
-        raise EmbedderMissing(f"no model for {len(texts)}")
-
-
 def test_a_replay_needs_neither_server_nor_model_where_the_index_is_kept(
     planted: tuple[Going, Benchmark], tmp_path: Path
 ) -> None:
@@ -378,7 +351,7 @@ def test_a_replay_needs_neither_server_nor_model_where_the_index_is_kept(
     assert recorded.root == going.folder
     assert recorded.evaluation == ((questions.files[0].path, questions.files[0].sha256),)
     again = Going(tmp_path / "again", (MIXED,), 6)
-    run(again.request(recorded={MIXED.task_name: recorded}, evaluation=questions), None, NoModel())
+    run(again.request(recorded={MIXED.task_name: recorded}, evaluation=questions), None, NoEmbedder())
     assert again.bytes() == going.bytes()
 
 

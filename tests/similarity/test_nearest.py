@@ -39,18 +39,19 @@ def crowd(seed: int, count: int, dimension: int) -> list[Vector]:
     return [unit(row.tolist()) for row in base]
 
 
-keys = st.tuples(st.integers(-1, 3), st.integers(0, 3), st.just(0))
+keys = st.tuples(st.integers(-1, 3), st.integers(0, 3))
 few = st.integers(-2, 2)
 # Small whole numbers give many equal and opposite directions, so that ties and zero distances happen.
 vectors = st.lists(few, min_size=DIMENSION, max_size=DIMENSION).filter(any).map(unit)
 held = st.dictionaries(keys, vectors, max_size=12)
 thresholds = st.sampled_from([0.0, 0.05, 0.5, 1.0, 2.0, 4.0, 5.0])
-befores = st.none() | keys
+LAST = (1000, 0)
+befores = st.just(LAST) | keys
 
 
-def brute(held: dict[Key, Vector], vector: Vector, before: Key | None) -> list[tuple[Key, float]]:
+def brute(held: dict[Key, Vector], vector: Vector, before: Key) -> list[tuple[Key, float]]:
     """All that may be compared with, nearest first, by definition."""
-    allowed = [(key, squared_distance(v, vector)) for key, v in held.items() if before is None or key < before]
+    allowed = [(key, squared_distance(v, vector)) for key, v in held.items() if key < before]
     return sorted(allowed, key=lambda pair: (pair[1], pair[0]))
 
 
@@ -58,23 +59,23 @@ def filled(held: dict[Key, Vector]) -> Index:
     """An index that holds these."""
     index = Index()
     for key, vector in held.items():
-        index.add(key, vector)
+        index.add(key, vector, None)
     return index
 
 
 @given(held, vectors, thresholds, befores)
 def test_within_is_what_comparing_with_each_one_gives(
-    held: dict[Key, Vector], vector: Vector, threshold: float, before: Key | None
+    held: dict[Key, Vector], vector: Vector, threshold: float, before: Key
 ) -> None:
     """All nearer than the threshold and earlier than `before`, nearest first, then by key; the threshold is outside."""
     expected = [(key, distance) for key, distance in brute(held, vector, before) if distance < threshold]
-    assert filled(held).within(vector, threshold, before) == expected
+    assert filled(held).within(vector, threshold, before, None) == expected
 
 
 @given(held, vectors, befores)
-def test_nearest_is_what_comparing_with_each_one_gives(held: dict[Key, Vector], vector: Vector, before: Key | None) -> None:
+def test_nearest_is_what_comparing_with_each_one_gives(held: dict[Key, Vector], vector: Vector, before: Key) -> None:
     """The nearest of the earlier ones, among ties the smallest key, None when there are none."""
-    assert filled(held).nearest(vector, before) == next(iter(brute(held, vector, before)), None)
+    assert filled(held).nearest(vector, before, None) == next(iter(brute(held, vector, before)), None)
 
 
 @given(held, st.data(), vectors, thresholds)
@@ -88,24 +89,24 @@ def test_removed_ones_are_gone_and_the_rest_stays(
         index.remove(key)
         del left[key]
     for key, newcomer in data.draw(st.dictionaries(keys.filter(lambda key: key not in left), vectors)).items():
-        index.add(key, newcomer)
+        index.add(key, newcomer, None)
         left[key] = newcomer
-    assert index.within(vector, threshold) == filled(left).within(vector, threshold)
-    assert index.nearest(vector) == filled(left).nearest(vector)
+    assert index.within(vector, threshold, LAST, None) == filled(left).within(vector, threshold, LAST, None)
+    assert index.nearest(vector, LAST, None) == filled(left).nearest(vector, LAST, None)
 
 
 def test_distances_are_the_same_bits_in_any_order_of_adding() -> None:
     """Real dimensions, many rows, all over the matrix: the answers are equal, not just close."""
     found = crowd(seed=1, count=301, dimension=384)
-    placed = [((number, 0, 0), vector) for number, vector in enumerate(found)]
+    placed = [((number, 0), vector) for number, vector in enumerate(found)]
     rng = np.random.default_rng(2)
     plain = filled(dict(placed))
     for _ in range(3):
         shuffled = filled(dict([placed[number] for number in rng.permutation(len(placed)).tolist()]))
         for vector in found[::10]:
-            assert shuffled.within(vector, 1.9) == plain.within(vector, 1.9)
-            assert shuffled.nearest(vector, (150, 0, 0)) == plain.nearest(vector, (150, 0, 0))
-    assert any(len(plain.within(vector, 1.9)) > 1 for vector in found[::10])
+            assert shuffled.within(vector, 1.9, LAST, None) == plain.within(vector, 1.9, LAST, None)
+            assert shuffled.nearest(vector, (150, 0), None) == plain.nearest(vector, (150, 0), None)
+    assert any(len(plain.within(vector, 1.9, LAST, None)) > 1 for vector in found[::10])
 
 
 def test_what_rounds_to_the_same_distance_is_equally_near() -> None:
@@ -113,8 +114,8 @@ def test_what_rounds_to_the_same_distance_is_equally_near() -> None:
     rng = np.random.default_rng(7)
     middle = rng.standard_normal(384)
     copies = [unit((middle + 1e-5 * rng.standard_normal(384)).tolist()) for _ in range(40)]
-    index = filled({(number, 0, 0): vector for number, vector in enumerate(copies)})
-    assert all(index.nearest(vector) == ((0, 0, 0), 0.0) for vector in copies)
+    index = filled({(number, 0): vector for number, vector in enumerate(copies)})
+    assert all(index.nearest(vector, LAST, None) == ((0, 0), 0.0) for vector in copies)
 
 
 @pytest.mark.parametrize(("dimension", "least"), [(384, 1e-6), (768, 1e-6), (1024, 1e-5), (4096, 1e-4), (8192, 4e-4)])
@@ -127,8 +128,8 @@ def test_the_margin_covers_what_float32_loses(dimension: int, least: float) -> N
     off = abs((2.0 - 2.0 * in_order) - squared_distance(vector, vector))
     assert least < off < margin(dimension)
     index = Index()
-    index.add((0, 0, 0), vector)
-    assert index.within(vector, 1e-6) == [((0, 0, 0), 0.0)]
+    index.add((0, 0), vector, None)
+    assert index.within(vector, 1e-6, LAST, None) == [((0, 0), 0.0)]
 
 
 def test_the_margin_is_what_it_was_for_small_models() -> None:
@@ -172,13 +173,13 @@ def test_joined_vectors_are_units_at_the_mean_of_both_distances(q: Vector, c: Ve
 
 def test_a_key_holds_one_vector() -> None:
     """A second vector under a key, or the removal of none, is a mistake of the caller."""
-    index = filled({(0, 0, 0): unit([1, 0])})
-    with pytest.raises(ValueError, match=r"already holds a vector under \(0, 0, 0\)"):
-        index.add((0, 0, 0), unit([0, 1]))
-    index.remove((0, 0, 0))
+    index = filled({(0, 0): unit([1, 0])})
+    with pytest.raises(ValueError, match=r"already holds a vector under \(0, 0\)"):
+        index.add((0, 0), unit([0, 1]), None)
+    index.remove((0, 0))
     with pytest.raises(KeyError):
-        index.remove((0, 0, 0))
-    assert index.nearest(unit([1, 0])) is None
+        index.remove((0, 0))
+    assert index.nearest(unit([1, 0]), LAST, None) is None
 
 
 @pytest.mark.parametrize(
@@ -193,20 +194,20 @@ def test_a_key_holds_one_vector() -> None:
 )
 def test_what_is_no_unit_vector_of_the_dimension_is_refused(vector: Vector, complaint: str) -> None:
     """By every method, and nothing changes: such a vector would get a distance that means nothing."""
-    index = filled({(0, 0, 0): unit([1, 0])})
+    index = filled({(0, 0): unit([1, 0])})
     with pytest.raises(ValueError, match=complaint):
-        index.add((1, 0, 0), vector)
+        index.add((1, 0), vector, None)
     with pytest.raises(ValueError, match=complaint):
-        index.within(vector, 0.05)
+        index.within(vector, 0.05, LAST, None)
     with pytest.raises(ValueError, match=complaint):
-        index.nearest(vector)
-    assert index.within(unit([1, 0]), 5.0) == [((0, 0, 0), 0.0)]
+        index.nearest(vector, LAST, None)
+    assert index.within(unit([1, 0]), 5.0, LAST, None) == [((0, 0), 0.0)]
 
 
 @given(st.lists(vectors, max_size=12), vectors, thresholds)
 def test_the_nearest_row_is_found_exactly(rows: list[Vector], vector: Vector, limit: float) -> None:
     """Comparing with every row gives the same, and the first of equals."""
-    found = nearest_row(np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32), vector, limit)
+    found = nearest_row(np.stack(rows) if rows else np.zeros((0, 0), dtype=np.float32), vector, limit, None, [None] * len(rows))
     expected = min(((squared_distance(row, vector), place) for place, row in enumerate(rows)), default=None)
     assert found == (None if expected is None or expected[0] >= limit else expected[::-1])
 
@@ -220,20 +221,22 @@ def test_groups_are_those_that_are_near_directly_or_through_others(rows: list[Ve
             both = wanted[a] | wanted[b]
             for place in both:
                 wanted[place] = both
-    for texts in (None, [compared_text("some", "the same")] * len(rows)):
+    for text in (None, compared_text("some", "the same")):
         groups = Groups(len(rows))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("skills_dspy.similarity.nearest._PAIRS", pairs)
-            join_near(groups, np.arange(len(rows)), np.array(rows, dtype=np.float32).reshape(-1, DIMENSION), limit, texts)
+            join_near(
+                groups, np.arange(len(rows)), np.array(rows, dtype=np.float32).reshape(-1, DIMENSION), limit, [text] * len(rows)
+            )
         assert [set(np.flatnonzero(groups.labels == label)) for label in groups.labels] == wanted
 
 
-@pytest.mark.parametrize("texts", [None, [compared_text("some", "the same")] * 2])
+@pytest.mark.parametrize("text", [None, compared_text("some", "the same")])
 @pytest.mark.parametrize(("short", "joined"), [(4e-7, False), (8e-7, True)])
-def test_what_rounds_to_the_limit_is_too_far(texts: list[ComparedText | None] | None, short: float, joined: bool) -> None:
+def test_what_rounds_to_the_limit_is_too_far(text: ComparedText | None, short: float, joined: bool) -> None:
     """With texts as without: distances are compared as they are written, with 6 decimals."""
     cosine = 1.0 - (0.05 - short) / 2.0
     pair = np.stack([unit([1.0, 0.0]), unit([cosine, math.sqrt(1.0 - cosine * cosine)])])
     groups = Groups(2)
-    join_near(groups, np.arange(2), pair, 0.05, texts)
+    join_near(groups, np.arange(2), pair, 0.05, [text] * 2)
     assert (groups.labels[0] == groups.labels[1]) == joined == (squared_distance(*pair) < 0.05)

@@ -42,5 +42,5 @@ def test_characters_of_scripts_without_spaces_count_as_parts_of_words() -> None:
 
 def test_a_long_run_is_quoted_by_its_beginning() -> None:
     """A person sees at once where it is from."""
-    assert quoted(("a", "b", "c"), 2) == '"a b ..."'
-    assert quoted(("a", "b"), 2) == '"a b"'
+    assert quoted((*ANIMALS, "mole")) == f'"{" ".join(ANIMALS)} ..."'
+    assert quoted(ANIMALS) == f'"{" ".join(ANIMALS)}"'

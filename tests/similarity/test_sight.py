@@ -13,6 +13,7 @@ from skills_dspy.similarity.sight import TOLD_APART, ComparedText, compared_text
 SAME = np.eye(4, dtype=np.float32)[0]
 """What a model that sees nothing of two texts makes of both."""
 DUPLICATE = 0.05
+LAST = (9, 0)
 MARKET, TRAIN, MARKET_AGAIN = "อธิบายตลาดน้ำให้เด็กฟัง", "อธิบายรถไฟให้เด็กฟัง", "อธิบายตลาดนำ ให้เด็กฟัง."
 PROSE = "The quick brown fox jumps over the lazy dog (1990) while the sun goes down, and nobody in town knows who it was."
 WRAPPED = "Summarise this:\n" + fill(PROSE, 60)
@@ -219,12 +220,12 @@ def test_an_index_looks_past_what_is_told_apart() -> None:
     """Of vectors that agree the nearest text is found, not the first; what is removed is no longer compared."""
     index = Index()
     for number, question in enumerate((TRAIN, MARKET, "Why is ice slippery?")):
-        index.add((0, number, 0), SAME, text(question))
-    assert index.within(SAME, DUPLICATE, None, text(MARKET_AGAIN)) == [((0, 1, 0), 0.0)]
-    assert index.nearest(SAME, None, text(MARKET_AGAIN)) == ((0, 1, 0), 0.0)
-    index.remove((0, 1, 0))
-    assert index.within(SAME, DUPLICATE, None, text(MARKET_AGAIN)) == []
-    found = index.nearest(SAME, None, text(MARKET_AGAIN))
+        index.add((0, number), SAME, text(question))
+    assert index.within(SAME, DUPLICATE, LAST, text(MARKET_AGAIN)) == [((0, 1), 0.0)]
+    assert index.nearest(SAME, LAST, text(MARKET_AGAIN)) == ((0, 1), 0.0)
+    index.remove((0, 1))
+    assert index.within(SAME, DUPLICATE, LAST, text(MARKET_AGAIN)) == []
+    found = index.nearest(SAME, LAST, text(MARKET_AGAIN))
     assert found is not None
     assert found[1] >= TOLD_APART
 
@@ -232,9 +233,9 @@ def test_an_index_looks_past_what_is_told_apart() -> None:
 def test_an_unread_copy_is_found_where_its_vector_is_not() -> None:
     """In an index and among rows: the vectors are as far apart as they can be."""
     index, far = Index(), np.eye(4, dtype=np.float32)[1]
-    index.add((0, 0, 0), far, text(MARKET))
-    index.add((0, 1, 0), SAME, text("Why is ice slippery?"))
-    assert index.within(SAME, DUPLICATE, None, text(MARKET_AGAIN)) == [((0, 0, 0), 0.0)]
+    index.add((0, 0), far, text(MARKET))
+    index.add((0, 1), SAME, text("Why is ice slippery?"))
+    assert index.within(SAME, DUPLICATE, LAST, text(MARKET_AGAIN)) == [((0, 0), 0.0)]
     rows, texts = np.stack([SAME, far]), [text("Why is ice slippery?"), text(MARKET)]
     assert nearest_row(rows, SAME, DUPLICATE, text(MARKET_AGAIN), texts) == (1, 0.0)
     assert nearest_row(rows, SAME, DUPLICATE, text(TRAIN), texts) is None

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,18 +14,18 @@ import pytest
 
 from skills_dspy.base.errors import RunDirError, StorageError
 from skills_dspy.store.files import AppendLog
-from skills_dspy.store.run_dir import JUDGES_REPORTS, RunDir, RunPaths, find_row, find_runs, set_aside
+from skills_dspy.store.run_dir import JUDGES_REPORTS, RunPaths, find_row, find_runs, set_aside, taken
 from tests.helpers.disk import denied, names_in, no_space
 
 NOW = datetime(2026, 11, 22, 14, 3, 5, tzinfo=UTC)
 HOLD_THE_LOCK = """
 import sys
 from pathlib import Path
-from skills_dspy.store.run_dir import JUDGES_REPORTS, RunDir
-run = RunDir.open(Path(sys.argv[1]), "debate")
-run.paths.run_json.write_text('{"by": "child"}')
-print("locked", flush=True)
-sys.stdin.read()
+from skills_dspy.store.run_dir import taken
+with taken(Path(sys.argv[1]), "debate") as paths:
+    paths.run_json.write_text('{"by": "child"}')
+    print("locked", flush=True)
+    sys.stdin.read()
 """
 
 
@@ -43,24 +43,29 @@ def another_process(root: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
+def take(root: Path, task_name: str) -> None:
+    """Take a task's directory and leave it again."""
+    with taken(root, task_name):
+        pass
+
+
 def a_run(root: Path, task_name: str, accepted: list[str], rejected: list[str]) -> Path:
     """A finished run with rows of these ids."""
-    with RunDir.open(root, task_name) as run:
-        run.paths.run_json.write_text(json.dumps({"task": task_name}))
-        for path, ids in ((run.paths.data, accepted), (run.paths.rejected, rejected)):
+    with taken(root, task_name) as paths:
+        paths.run_json.write_text(json.dumps({"task": task_name}))
+        for path, ids in ((paths.data, accepted), (paths.rejected, rejected)):
             with AppendLog.open(path) as log:
                 for row_id in ids:
                     log.append({"id": row_id, "task_name": task_name})
                 log.finish()
-        return run.paths.folder
+        return paths.folder
 
 
 def test_opening_creates_the_folders_and_says_where_the_files_lie(tmp_path: Path) -> None:
     """A task's directory is below the output directory, with slashes as folders."""
-    with RunDir.open(tmp_path / "out", "writing/debate") as run:
+    with taken(tmp_path / "out", "writing/debate") as paths:
         folder = tmp_path / "out" / "writing" / "debate"
         assert folder.is_dir()
-        paths = run.paths
         assert [paths.data, paths.rejected, paths.run_json, paths.journal] == [
             folder / name for name in ("data.jsonl", "rejected.jsonl", "run.json", "journal.sqlite")
         ]
@@ -71,50 +76,45 @@ def test_opening_creates_the_folders_and_says_where_the_files_lie(tmp_path: Path
 def test_a_task_cannot_leave_the_output_directory(tmp_path: Path, name: str) -> None:
     """A task's name must name a folder below the output directory."""
     with pytest.raises(RunDirError, match=re.escape(repr(name))):
-        RunDir.open(tmp_path, name)
+        take(tmp_path, name)
     assert names_in(tmp_path) == set()
 
 
 def test_a_second_run_in_the_same_process_is_refused(tmp_path: Path) -> None:
     """The sentence says who is using the directory and since when; once it is closed anyone may open it."""
-    first = RunDir.open(tmp_path, "debate")
-    os.utime(first.paths.running, (NOW.timestamp(), NOW.timestamp()))
-    with pytest.raises(RunDirError) as caught:
-        RunDir.open(tmp_path, "debate")
-    assert str(caught.value) == (
-        f"another run (pid {os.getpid()}, since {NOW.astimezone():%Y-%m-%d %H:%M:%S}) is using {tmp_path / 'debate'};"
-        " wait for it or choose another --output-dir"
-    )
-    first.close()
-    with RunDir.open(tmp_path, "debate") as second:
-        first.close()  # a second close must not take the directory from its new owner
-        assert second.paths.running.exists()
-        with pytest.raises(RunDirError, match="another run"):
-            RunDir.open(tmp_path, "debate")
+    with taken(tmp_path, "debate") as paths:
+        os.utime(paths.running, (NOW.timestamp(), NOW.timestamp()))
+        with pytest.raises(RunDirError) as caught:
+            take(tmp_path, "debate")
+        assert str(caught.value) == (
+            f"another run (pid {os.getpid()}, since {NOW.astimezone():%Y-%m-%d %H:%M:%S}) is using {tmp_path / 'debate'};"
+            " wait for it or choose another --output-dir"
+        )
+    take(tmp_path, "debate")
     assert names_in(tmp_path / "debate") == {".lock"}
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"[]", b"{"])
 def test_a_holder_that_has_not_said_who_it_is_yet(tmp_path: Path, content: bytes | None) -> None:
     """Between taking the lock and saying so, the sentence does without the process."""
-    with RunDir.open(tmp_path, "debate") as run:
-        run.paths.running.unlink()
+    with taken(tmp_path, "debate") as paths:
+        paths.running.unlink()
         if content is not None:
-            run.paths.running.write_bytes(content)
+            paths.running.write_bytes(content)
         with pytest.raises(RunDirError, match=f"^another run is using {tmp_path}"):
-            RunDir.open(tmp_path, "debate")
+            take(tmp_path, "debate")
 
 
 def test_another_process_is_refused_until_it_is_killed(tmp_path: Path) -> None:
     """While a run lives nobody else may write or set it aside; SIGKILL frees the directory and its files stay."""
     with another_process(tmp_path) as process:
         with pytest.raises(RunDirError, match=rf"another run \(pid {process.pid}, since "):
-            RunDir.open(tmp_path, "debate")
+            take(tmp_path, "debate")
         with pytest.raises(RunDirError, match=rf"another run \(pid {process.pid}, since "):
             set_aside(tmp_path, "debate", NOW)
     assert names_in(tmp_path) == {"debate"}
-    with RunDir.open(tmp_path, "debate") as run:
-        assert json.loads(run.paths.run_json.read_bytes()) == {"by": "child"}
+    with taken(tmp_path, "debate") as paths:
+        assert json.loads(paths.run_json.read_bytes()) == {"by": "child"}
 
 
 def test_files_of_something_else_are_not_touched(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_files_of_something_else_are_not_touched(tmp_path: Path) -> None:
     folder = tmp_path / "debate"
     folder.mkdir()
     (folder / "data.jsonl").write_text("mine\n")
-    for use in (RunDir.open, lambda root, task_name: set_aside(root, task_name, NOW)):
+    for use in (take, lambda root, task_name: set_aside(root, task_name, NOW)):
         with pytest.raises(RunDirError, match=r"holds files of something else \(data\.jsonl\); choose another"):
             use(tmp_path, "debate")
     assert names_in(folder) == {"data.jsonl"}
@@ -136,7 +136,7 @@ def test_what_a_run_killed_at_its_start_leaves_is_no_hindrance(tmp_path: Path, l
     for name in left:
         (tmp_path / "debate" / name).touch()
     assert set_aside(tmp_path, "debate", NOW) is None
-    RunDir.open(tmp_path, "debate").close()
+    take(tmp_path, "debate")
 
 
 @pytest.mark.parametrize("name", ["run.json", "journal.sqlite"])
@@ -145,7 +145,7 @@ def test_a_run_is_known_by_its_run_json_or_its_journal(tmp_path: Path, name: str
     (tmp_path / "debate").mkdir()
     (tmp_path / "debate" / name).touch()
     (tmp_path / "debate" / "notes.txt").touch()
-    RunDir.open(tmp_path, "debate").close()
+    take(tmp_path, "debate")
     assert find_runs(tmp_path) == [RunPaths(tmp_path / "debate")]
 
 
@@ -154,7 +154,7 @@ def test_a_file_in_the_way_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
     for root, name in ((tmp_path / "out", "debate"), (tmp_path, "out")):
         with pytest.raises(StorageError, match=r"^cannot create .*; a file is in the way: choose another place$"):
-            RunDir.open(root, name)
+            take(root, name)
 
 
 @pytest.mark.parametrize(("function", "what"), [("mkdir", "create"), ("iterdir", "read"), ("exists", "read")])
@@ -164,14 +164,14 @@ def test_a_directory_that_may_not_be_used_is_one_sentence(
     """Permissions that lack, at whichever step, end in a StorageError that says so."""
     monkeypatch.setattr(Path, function, denied)
     with pytest.raises(StorageError, match=rf"^cannot {what} .*debate: Permission denied; check the permissions"):
-        RunDir.open(tmp_path, "debate")
+        take(tmp_path, "debate")
 
 
 def test_a_lock_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     """The lock file's own errors are told like all others."""
     (tmp_path / "debate" / ".lock").mkdir(parents=True)
     with pytest.raises(StorageError, match=r"^cannot lock .*debate: Is a directory"):
-        RunDir.open(tmp_path, "debate")
+        take(tmp_path, "debate")
 
 
 def test_a_full_disk_at_the_start_leaves_the_directory_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,20 +179,21 @@ def test_a_full_disk_at_the_start_leaves_the_directory_free(tmp_path: Path, monk
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", no_space)
         with pytest.raises(StorageError, match="No space left on device; free some space") as kept:
-            RunDir.open(tmp_path, "debate")
-    RunDir.open(tmp_path, "debate").close()
+            take(tmp_path, "debate")
+    take(tmp_path, "debate")
     assert kept.tb is not None  # it kept the lock's object alive, so garbage collection did not free the lock
 
 
 def test_closing_frees_the_directory_even_if_a_file_cannot_be_removed(tmp_path: Path) -> None:
     """The lock is what counts."""
-    run = RunDir.open(tmp_path, "debate")
-    run.paths.running.unlink()
-    run.paths.running.mkdir()
-    with pytest.raises(StorageError, match=r"cannot remove .*running\.json"):
-        run.close()
-    run.paths.running.rmdir()
-    RunDir.open(tmp_path, "debate").close()
+    with ExitStack() as held:
+        paths = held.enter_context(taken(tmp_path, "debate"))
+        paths.running.unlink()
+        paths.running.mkdir()
+        with pytest.raises(StorageError, match=r"cannot remove .*running\.json"):
+            held.close()
+    paths.running.rmdir()
+    take(tmp_path, "debate")
 
 
 def test_setting_aside_renames_and_keeps_everything(tmp_path: Path) -> None:
@@ -219,8 +220,8 @@ def test_a_directory_that_cannot_be_renamed_stays_and_is_free(tmp_path: Path, mo
         patch.setattr(Path, "rename", denied)
         with pytest.raises(StorageError, match=r"cannot rename .*debate: Permission denied") as kept:
             set_aside(tmp_path, "debate", NOW)
-    with RunDir.open(tmp_path, "debate") as run:
-        assert json.loads(run.paths.run_json.read_bytes()) == {"task": "debate"}
+    with taken(tmp_path, "debate") as paths:
+        assert json.loads(paths.run_json.read_bytes()) == {"task": "debate"}
     assert kept.tb is not None  # it kept the lock's object alive, so garbage collection did not free the lock
 
 
@@ -303,5 +304,5 @@ def test_rows_without_an_id_or_files_that_are_missing_do_not_disturb(tmp_path: P
 def test_taking_a_directory_waits_for_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mark of a running run need not outlive a loss of power, and hundreds of tasks leave one each before they begin."""
     monkeypatch.setattr(os, "fsync", no_space)
-    with RunDir.open(tmp_path, "debate") as run:
-        assert json.loads(run.paths.running.read_text("utf-8")) == {"pid": os.getpid()}
+    with taken(tmp_path, "debate") as paths:
+        assert json.loads(paths.running.read_text("utf-8")) == {"pid": os.getpid()}

@@ -37,7 +37,9 @@ def test_a_run_of_an_older_version_lacks_what_came_later(tmp_path: Path) -> None
     assert (found.embedder.weights, found.decontamination, found.derived_description, found.result) == (None,) * 4
 
 
-@pytest.mark.parametrize(("text", "line"), [(b"", 1), (b"[1]", 1), (b'{\n"a": 1,\n"b" 2}', 3), (b"\xff\xfe", 1)])
+@pytest.mark.parametrize(
+    ("text", "line"), [(b"", 1), (b"[1]", 1), (b'{\n"a": 1,\n"b" 2}', 3), (b"\xff\xfe", 1), (b"[" * 100_000, 1)]
+)
 def test_what_is_no_json_object_is_named_with_its_line(tmp_path: Path, text: bytes, line: int) -> None:
     """A run.json that was edited or damaged is not taken for an empty one."""
     (tmp_path / "run.json").write_bytes(text)

@@ -191,7 +191,7 @@ class _Past:
 
     def known(self, candidate: Candidate) -> Outcome | None:
         """A rejection for a reason that no reply in the journal decides."""
-        old = self._again.at(candidate.key[:2])
+        old = self._again.at(candidate.key)
         if old.dropped is None or old.dropped.reason in _ANEW or old.dropped.stage == "answer_habits":
             return None
         candidate.calls = dict(old.calls)
@@ -222,7 +222,7 @@ class _ComparingLedger:
 
     def accept(self, candidate: Candidate, passed: Passed, neighbour: Neighbour | None) -> str:
         """Write an accepted pair; returns its id."""
-        before = self._again.at(candidate.key[:2])
+        before = self._again.at(candidate.key)
         name = self._ledger.accept(candidate, passed, neighbour)
         same = before.dropped is None and candidate.rewritten == before.rewritten  # the same answer of two
         if name != before.id or (same and text_digest(passed.answer) != before.answer):
@@ -239,7 +239,7 @@ class _ComparingLedger:
 
     def reject(self, candidate: Candidate, dropped: Dropped, neighbour: Neighbour | None) -> None:
         """Write a rejection."""
-        before = self._again.at(candidate.key[:2])
+        before = self._again.at(candidate.key)
         self._ledger.reject(candidate, dropped, neighbour)
         self.diff.add(before.id, before.fate, (dropped.stage, dropped.reason))
         self._keep(candidate, before.id, dropped, neighbour)

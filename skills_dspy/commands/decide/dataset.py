@@ -33,7 +33,7 @@ from skills_dspy.similarity.ngrams import TOKENS_VERSION
 from skills_dspy.store.aside import link, place_beside, put_dataset, write_json
 from skills_dspy.store.files import AppendLog, make_folder, storage_errors
 from skills_dspy.store.journal import Journal, JournalReader
-from skills_dspy.store.run_dir import RunDir, RunPaths, find_runs, refuse_busy
+from skills_dspy.store.run_dir import RunPaths, find_runs, refuse_busy, taken
 from skills_dspy.store.run_json import RUN_FORMAT, read_run_json
 
 _INPUTS = frozenset(("task", "config", "seed", "models", "prompts", "decontamination", HOLD_OUT))
@@ -125,7 +125,7 @@ async def decide_run(
             refuse_busy(recorded.paths)
         else:
             stack.push_async_callback(server.close)
-            stack.enter_context(RunDir.open(folder.absolute().parent, folder.absolute().name))
+            stack.enter_context(taken(folder.absolute().parent, folder.absolute().name))
         again = _again(prepared)
         paths = None
         if not request.dry_run:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from skills_dspy.base.errors import ExportError
+from skills_dspy.base.records import Noted
 from skills_dspy.commands.export.facts import RunFacts
 from skills_dspy.commands.export.source import SourceRun
 from skills_dspy.model.server.names import same_model
@@ -33,11 +34,7 @@ OF_ANSWERS = ("judge_pair_freeform", "judge_pair_grounded", "tag_sample_quality"
 """The steps that decide about an answer, and so what a preference is."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class ErrorRate(_Part):
+class ErrorRate(Noted):
     """So many of so many were decided wrong; `low` and `high` are the ends of its 95 % interval, 0 to 1."""
 
     count: int
@@ -72,29 +69,29 @@ class JudgeRates:
     source: str
 
 
-class _Cut(_Part):
+class _Cut(Noted):
     accepts: tuple[int | str, ...] | None
     false_accept: ErrorRate
     false_reject: ErrorRate
 
 
-class _Sweep(_Part):
+class _Sweep(Noted):
     labels: tuple[_Cut, ...]
 
 
-class _Figures(_Part):
+class _Figures(Noted):
     cases: int
     false_accept: ErrorRate
     false_reject: ErrorRate
 
 
-class _Judge(_Part):
+class _Judge(Noted):
     step: str
     all: _Figures
     threshold_sweep: _Sweep | None = None
 
 
-class _Report(_Part):
+class _Report(Noted):
     answered_by: str | tuple[str, ...]
     judge_model: str | None = None
     tagger_model: str | None = None

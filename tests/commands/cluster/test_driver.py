@@ -16,7 +16,7 @@ import pytest
 
 from skills_dspy.base.errors import ModelMissing, ServerError, WorkerLost
 from skills_dspy.commands.cluster.news import News
-from skills_dspy.store.run_dir import RunDir
+from skills_dspy.store.run_dir import taken
 from skills_dspy.store.shared_folder import look_for
 from tests.commands.cluster.machines import Machines, rows
 from tests.helpers.fake_server import FakeServer
@@ -103,7 +103,7 @@ def test_machines_get_many_tasks_first_and_few_at_the_end(cluster: Terminal, mac
 
 def test_a_task_that_fails_for_itself_leaves_the_others_alone(cluster: Terminal) -> None:
     """It is told as in a plain run, and the exit code is the same."""
-    with RunDir.open(Path("away"), NAMES[1]):
+    with taken(Path("away"), NAMES[1]):
         said = run(cluster, "away", "--executor", "ray", "--json")
     assert said.code == 1
     ended = statuses(said)
@@ -114,7 +114,7 @@ def test_a_task_that_fails_for_itself_leaves_the_others_alone(cluster: Terminal)
 
 def test_a_task_that_is_alone_and_fails_ends_the_run(cluster: Terminal) -> None:
     """With one sentence."""
-    with RunDir.open(Path("away"), NAMES[0]):
+    with taken(Path("away"), NAMES[0]):
         said = run(cluster, "away", "--executor", "ray", names=NAMES[:1])
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith("error: another run (pid ")

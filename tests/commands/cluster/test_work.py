@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from skills_dspy.commands.cluster.news import AllSlots, BatchEnd, News, Reporter
 from skills_dspy.commands.cluster.work import KeptEmbedder, WorkOrder, work
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.server.server import Fault
-from skills_dspy.store.run_dir import RunDir, RunPaths
+from skills_dspy.store.run_dir import RunPaths, taken
 from skills_dspy.store.shared_folder import marked
 from skills_dspy.tasks.files import load_tasks
 from tests.commands.cluster.machines import packed
@@ -133,11 +134,12 @@ def test_a_worker_waits_for_the_locks_of_one_that_has_died(terminal: Terminal, e
     """A machine that is lost keeps them for a while; a worker that is the first does not wait, and says who has the folder."""
     job = Job(terminal)
 
-    async def freed(held: RunDir) -> BatchEnd:
+    async def freed(held: ExitStack) -> BatchEnd:
         asyncio.get_running_loop().call_later(0.05, held.close)
         return await job.work(again=True)
 
-    with RunDir.open(terminal.output, "test/foxes") as held:
+    with ExitStack() as held:
+        held.enter_context(taken(terminal.output, "test/foxes"))
         assert str(asyncio.run(job.work()).error).startswith(f"another run (pid {os.getpid()}")
         assert job.statuses(asyncio.run(freed(held)).news) == ["complete"]
     assert embedders

@@ -22,7 +22,7 @@ from skills_dspy.commands.decide.dataset import DecideRequest, prepare
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.run.past import find_recorded
 from skills_dspy.store.journal import JournalReader
-from skills_dspy.store.run_dir import RunDir, RunPaths, find_row, find_runs
+from skills_dspy.store.run_dir import RunPaths, find_row, find_runs, taken
 from tests.helpers.disk import journaled, names_in
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.small_runs import SPEC, TEACHER, decide, failing, make_run
@@ -447,9 +447,9 @@ def test_something_else_is_not_overwritten(once: RunPaths, tmp_path: Path) -> No
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.txt").write_text("x")
-    for taken in (other, once.folder, once.data):
+    for place in (other, once.folder, once.data):
         with pytest.raises(RunDirError, match="holds something else; choose another --out"):
-            decide(once, ALL, out=taken)
+            decide(once, ALL, out=place)
     assert names_in(other) == {"thesis.txt"}
     (tmp_path / "empty").mkdir()
     assert decide(once, ALL, out=tmp_path / "empty").dataset == tmp_path / "empty"
@@ -473,7 +473,7 @@ def test_an_unfinished_run_is_decided_as_far_as_it_came(tmp_path: Path) -> None:
 
 def test_a_run_in_use_is_refused(once: RunPaths) -> None:
     """While a run writes, its rows are not read: the sentence says who has it."""
-    with RunDir.open(once.folder.parent, once.folder.name), pytest.raises(RunDirError, match=r"another run .*is using"):
+    with taken(once.folder.parent, once.folder.name), pytest.raises(RunDirError, match=r"another run .*is using"):
         decide(once)
 
 

@@ -21,7 +21,7 @@ from skills_dspy.commands.export.source import ExportRows
 from skills_dspy.commands.export.split import Split
 from skills_dspy.store import aside
 from skills_dspy.store.journal import Journal, JournaledReply
-from skills_dspy.store.run_dir import RunDir
+from skills_dspy.store.run_dir import taken
 from tests.commands.export.test_layouts import back
 from tests.helpers.exporting import (
     STAMP,
@@ -503,7 +503,7 @@ def test_rows_that_a_running_run_adds_do_not_count(runs: Path) -> None:
     data = runs / "test" / "foxes" / "data.jsonl"
     with data.open("ab") as file:
         file.write(b'{"id": "half')
-    with RunDir.open(runs, "test/foxes"):
+    with taken(runs, "test/foxes"):
         (found,) = sources(runs)
         assert found.running
     assert not sources(runs)[0].running

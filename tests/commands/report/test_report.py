@@ -22,7 +22,7 @@ from skills_dspy.model.embedding.vectors import WEIGHTS
 from skills_dspy.pipeline.funnel import STAGES
 from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import Journal, JournalReader
-from skills_dspy.store.run_dir import RunDir, RunPaths
+from skills_dspy.store.run_dir import RunPaths, taken
 from tests.helpers.exporting import a_record, write_run
 from tests.helpers.reporting import ESCAPES, ReadPage, hostile_run, reported
 from tests.helpers.small_runs import make_run
@@ -160,7 +160,7 @@ def test_rows_and_run_json_that_disagree_are_remarked_on(tmp_path: Path) -> None
 def test_a_run_that_goes_on_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
     """And it says so."""
     write_run(tmp_path / "runs")
-    with RunDir.open(tmp_path / "runs", "test/foxes"):
+    with taken(tmp_path / "runs", "test/foxes"):
         found = reported(tmp_path / "r.html", tmp_path / "runs")
     assert "a run is still writing there" in found.summary["views"][0]["remarks"][0]
 

@@ -152,7 +152,7 @@ def by_chance(share: float, seed: int, *texts: str) -> tuple[list[object], int]:
         return text
 
     async def one(text: str) -> str:
-        return await asking.patiently(lambda: ask(text), "m", (ConnectionError,), lambda number: ask(f"Say {number}."))
+        return await asking.patiently(lambda: ask(text), "m", lambda number: ask(f"Say {number}."))
 
     async def all_of_them() -> list[object]:
         return list(await asyncio.gather(*map(one, texts), return_exceptions=True))

@@ -149,7 +149,7 @@ def choose_windows(
         most = max(wanted, key=lambda need: need.total)
         bound = _bound(most, config, context_lengths)
         if most.total > bound:
-            raise _too_long(most, model, bound, _way_out(role, config, bound), config.role(role).thoughts)
+            raise _too_long(most, config, bound)
         chosen = config.role(role).num_ctx or step_up(most.total, bound)
         windows[model] = max(windows.get(model, 0), chosen)
     for role in ROLES:
@@ -176,8 +176,9 @@ def _way_out(role: Role, config: RunConfig, bound: int) -> str:
     return "take a model with a larger window"
 
 
-def _too_long(need: Need, model: str, bound: int, way_out: str, thoughts: int) -> ContextTooLong:
+def _too_long(need: Need, config: RunConfig, bound: int) -> ContextTooLong:
     task, role = need.task, STEPS[need.step].role
+    thoughts = config.role(role).thoughts
     seed = max(task.seed_examples, key=lambda s: estimate_tokens(s.question + s.answer + (s.context or "")))
     if thoughts and need.total - RETRY * thoughts <= bound:
         advice = f"lower {role}.think_room ({thoughts} now) or set {role}.think to off"
@@ -191,7 +192,7 @@ def _too_long(need: Need, model: str, bound: int, way_out: str, thoughts: int) -
         advice = "shorten the longest seed (this line), lower num_icl_examples_per_prompt"
     return ContextTooLong(
         f"{task.path}:{seed.line}: a prompt of {need.step} may take {need.prompt} tokens and its reply {need.reply}, but "
-        f"the window of {model} is {bound}: {advice}, or {way_out}."
+        f"the window of {config.model_for(role)} is {bound}: {advice}, or {_way_out(role, config, bound)}."
     )
 
 

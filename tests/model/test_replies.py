@@ -1,6 +1,7 @@
 """Where a reply comes from: the journal first, then a recording or the server, and into the journal before it is used."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def test_a_reply_is_asked_for_once(journal: Journal) -> None:
     assert first == second == body_of("reply 1")
     assert host.asked == 1
     assert call.digest == request_digest(PAYLOAD)
-    counts = {"judge_pair_freeform": 1}
+    counts = Counter({"judge_pair_freeform": 1})
     assert meter == Meter(live=1, remembered=1, prompt_tokens=10, output_tokens=3, by_step=counts)
 
 
@@ -86,7 +87,7 @@ def test_what_is_counted_of_a_reply_without_counts() -> None:
     meter.count("a", {})
     meter.count("a", {"prompt_eval_count": None, "eval_count": 4})
     meter.count("a", {"prompt_eval_count": -1, "eval_count": "many"})
-    assert meter == Meter(live=3, output_tokens=4, by_step={"a": 3})
+    assert meter == Meter(live=3, output_tokens=4, by_step=Counter(a=3))
 
 
 def test_a_reply_is_on_the_disk_before_it_is_used(journal: Journal, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from skills_dspy.model.compiled import (
     load_compiled,
     since_compiled,
 )
-from skills_dspy.model.program import SkillsProgram, fingerprint
+from skills_dspy.model.program import SkillsProgram, fingerprint, prompt_of
 from skills_dspy.model.server.server import Model
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.aside import write_json
@@ -86,7 +86,7 @@ def prompts(program: SkillsProgram) -> dict[str, object]:
     messages: dict[str, object] = {}
     for step in STEPS:
         predictor = program.predictor(step)
-        messages[step] = the_adapter().format(predictor.signature, [dict(demo) for demo in predictor.demos], {})
+        messages[step] = prompt_of(predictor, {})
     return messages
 
 
@@ -112,7 +112,7 @@ def test_only_the_named_predictors_change(tmp_path: Path) -> None:
             assert now.signature.instructions == f"Judge as a fox would. ({step})"
             assert len(now.demos) == 1
         else:
-            assert fingerprint(now, the_adapter()) == fingerprint(before, the_adapter())
+            assert fingerprint(now) == fingerprint(before)
             assert now.demos == []
         assert the_adapter().plan(now.signature).schema == the_adapter().plan(before.signature).schema
         assert (now.lm, now.traces, now.train) == (None, [], [])

@@ -22,7 +22,7 @@ from skills_dspy.model.steps import DESCRIBE, inputs, reply_limits
 from skills_dspy.run.past import find_recorded
 from skills_dspy.store.journal import JournalReader
 from tests.helpers.fake_server import FakeServer
-from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec, the_adapter
+from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec
 from tests.helpers.terminal import TASK, Terminal
 from tests.helpers.timed_server import TimedServer
 from tests.run.test_runner import CROWS, FOXES, WANTED, Going, run
@@ -174,13 +174,13 @@ def test_both_kinds_of_seed_are_shown_in_turn() -> None:
 def test_the_window_has_room_for_any_description_that_may_come(count: int, grounded: bool, words: int) -> None:
     """It is chosen before the description is there, and no task that was described needs more."""
     spec = a_spec([GROUNDED if grounded else FREEFORM] * count, description="")
-    config, program, adapter = a_config(), a_program(), the_adapter()
+    config, program = a_config(), a_program()
     room = RETRY * reply_limits(spec, config)["write_description"]
     text = "ab " * words
-    before = needs(spec, config, program, adapter)
+    before = needs(spec, config, program)
     assert next(iter(before)) == "write_description"
     if estimate_tokens(text) <= room:
-        after = needs(described(spec, text), config, program, adapter)
+        after = needs(described(spec, text), config, program)
         assert "write_description" not in after
         assert all(after[step].total <= before[step].total for step in after)
         window, larger = (choose_windows([need], config, {})["generator"] for need in (after, before))
@@ -193,7 +193,7 @@ def test_a_description_that_takes_too_long_a_prompt_says_what_helps() -> None:
     spec = a_spec([long] * 20, description="", shown=20)
     config = a_config({"max_num_ctx": 4096, "draws": {"variety": "off"}})
     with pytest.raises(ContextTooLong, match="write a task_description, which saves this prompt"):
-        choose_windows([needs(spec, config, a_program(), the_adapter())], config, {})
+        choose_windows([needs(spec, config, a_program())], config, {})
 
 
 def test_it_is_no_target_of_the_optimizers() -> None:
@@ -228,9 +228,8 @@ def test_check_tries_it_first_and_sends_no_blank() -> None:
 def test_estimates_take_it_to_be_of_the_usual_length() -> None:
     """Before there is one."""
     spec = a_spec(description="")
-    program, adapter = a_program(), the_adapter()
     assert prompt_estimates(spec, a_config()) == prompt_estimates(described(spec, PLACEHOLDER), a_config())
-    assert PLACEHOLDER not in json.dumps(messages_of(spec, "freeform", DESCRIBE, 0, program, adapter))
+    assert PLACEHOLDER not in json.dumps(messages_of(spec, "freeform", DESCRIBE, 0, a_program()))
 
 
 def blank_task(terminal: Terminal) -> Path:

@@ -1,6 +1,5 @@
 """A blank description: derived by one call of its own, kept, shown, never sent blank; a task that has one is asked as ever."""
 
-import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from skills_dspy.model.steps import DESCRIBE, inputs, reply_limits
 from skills_dspy.run.past import find_recorded
 from skills_dspy.store.journal import JournalReader
 from tests.helpers.fake_server import FakeServer
+from tests.helpers.loops import on_a_loop
 from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec
 from tests.helpers.terminal import TASK, Terminal
 from tests.helpers.timed_server import TimedServer
@@ -205,21 +205,18 @@ def test_it_is_no_target_of_the_optimizers() -> None:
 # -- the commands ---------------------------------------------------------------------------------------------------------
 
 
-def test_check_tries_it_first_and_sends_no_blank() -> None:
+@on_a_loop
+async def test_check_tries_it_first_and_sends_no_blank() -> None:
     """The other prompts are tried, timed and estimated with what came."""
     server = TimedServer(timed=False)
     spec = a_spec(description="")
     windows = dict.fromkeys(("generator", "validator", "tagger"), 4096)
     flight = Preflight(spec, a_config(), server, windows, concurrency=2)  # type: ignore[arg-type]
     assert flight.steps[:2] == ("write_description", "write_questions_freeform")
-
-    async def main() -> None:
-        for step in flight.steps:
-            trial = await flight.attempt(step)
-            assert trial.fault is None
-        await flight.together()
-
-    asyncio.run(main())
+    for step in flight.steps:
+        trial = await flight.attempt(step)
+        assert trial.fault is None
+    await flight.together()
     first, *others = [payload["messages"][-1]["content"] for payload in server.payloads]
     assert first.startswith("<examples>")
     assert all(text.startswith("<task_description>\nA whole sentence.\n</task_description>") for text in others)

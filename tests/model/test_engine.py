@@ -25,6 +25,7 @@ from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.store.journal import Journal
 from skills_dspy.store.said import said_in
 from tests.helpers.logprobs import spell
+from tests.helpers.loops import on_a_loop
 from tests.helpers.making import Teacher, a_config, a_program, idle, the_adapter
 
 WINDOW = Window(num_ctx=4096, keep_alive="30m", soft=False)
@@ -241,19 +242,16 @@ def test_a_rating_with_its_probabilities(journal: Journal) -> None:
     assert set(kept["rating_logprobs"]) == {"rating"}
 
 
-def test_a_predictor_outside_of_a_run(journal: Journal) -> None:
+@on_a_loop
+async def test_a_predictor_outside_of_a_run(journal: Journal) -> None:
     """It is asked like any other and waits in line like any other; the journal says that no step asked."""
-
-    async def scene() -> None:
-        slots = Slots(1)
-        engine = AsyncOllamaEngine(Host().replies(journal, slots), WINDOW)
-        async with slots.take(lambda: (0,)):
-            asking = asyncio.create_task(engine.complete(REQUEST))
-            await idle()
-            assert slots.waiting == 1
-        await asking
-
-    asyncio.run(scene())
+    slots = Slots(1)
+    engine = AsyncOllamaEngine(Host().replies(journal, slots), WINDOW)
+    async with slots.take(lambda: (0,)):
+        asking = asyncio.create_task(engine.complete(REQUEST))
+        await idle()
+        assert slots.waiting == 1
+    await asking
     assert list(journal.usage()["by_step"]) == ["predict"]
 
 
@@ -271,21 +269,18 @@ def test_a_reply_that_was_cut_is_no_reply(journal: Journal) -> None:
     [(Host(done_reason="length"), Truncated), (Host(prompt_eval_count=5000), ContextTooLong), (Host(status=404), ModelMissing)],
     ids=["cut", "too long", "missing"],
 )
-def test_our_errors_survive_dspy(journal: Journal, host: Host, kind: type[SkillsError]) -> None:
+@on_a_loop
+async def test_our_errors_survive_dspy(journal: Journal, host: Host, kind: type[SkillsError]) -> None:
     """They come as they were raised; DSPy wraps them where a thread waits, and the call still has ours."""
-
-    async def ask() -> Call:
-        call = a_call()
-        CURRENT_CALL.set(call)
-        lm = make_lm("m", host.replies(journal), WINDOW, asyncio.get_running_loop())
-        with pytest.raises(kind):
-            await lm.acall("Why?")
-        call.error = None
-        with pytest.raises(LMError):
-            await asyncio.to_thread(lm, "How?")
-        return call
-
-    assert type(asyncio.run(ask()).error) is kind
+    call = a_call()
+    CURRENT_CALL.set(call)
+    lm = make_lm("m", host.replies(journal), WINDOW, asyncio.get_running_loop())
+    with pytest.raises(kind):
+        await lm.acall("Why?")
+    call.error = None
+    with pytest.raises(LMError):
+        await asyncio.to_thread(lm, "How?")
+    assert type(call.error) is kind
     assert sum(not body["messages"][-1]["content"].startswith("Say the number") for body in host.bodies) == 2
 
 
@@ -344,7 +339,8 @@ def test_an_empty_reply_parses_to_nothing(journal: Journal, text: str | None) ->
         asyncio.run(ask())
 
 
-def test_threads_ask_on_the_loop(journal: Journal) -> None:
+@on_a_loop
+async def test_threads_ask_on_the_loop(journal: Journal) -> None:
     """Journal, slots and connections belong to the loop's thread; a thread of DSPy's tools only waits there."""
     asked_in: list[str] = []
 
@@ -356,10 +352,7 @@ def test_threads_ask_on_the_loop(journal: Journal) -> None:
             asked_in.append(threading.current_thread().name)
             return super().__call__(request)
 
-    async def scene() -> lm15.Response:
-        loop = asyncio.get_running_loop()
-        engine = OllamaEngine(AsyncOllamaEngine(Noting().replies(journal), WINDOW), loop)
-        return await asyncio.to_thread(engine.complete, REQUEST)
-
-    assert asyncio.run(scene()).message.text == "Fine."
+    loop = asyncio.get_running_loop()
+    engine = OllamaEngine(AsyncOllamaEngine(Noting().replies(journal), WINDOW), loop)
+    assert (await asyncio.to_thread(engine.complete, REQUEST)).message.text == "Fine."
     assert asked_in == [threading.main_thread().name]

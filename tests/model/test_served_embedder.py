@@ -20,6 +20,7 @@ from skills_dspy.model.served_embedder import ServedEmbedder
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import OpenAIServer
 from skills_dspy.store.journal import Journal
+from tests.helpers.loops import on_a_loop
 from tests.model.server.test_ollama import HOST, settings
 
 LONG = "x " * 1000
@@ -99,22 +100,19 @@ def test_a_prefix_says_whose_model_it_is(name: str, found: tuple[str, str] | Non
     assert served(name) == found
 
 
-def test_vectors_are_unit_vectors_of_the_digest_and_nothing_is_cut() -> None:
+@on_a_loop
+async def test_vectors_are_unit_vectors_of_the_digest_and_nothing_is_cut() -> None:
     """One request for each text, one after the other however many ask at once, and `truncate` is off."""
     wire = Wire()
     embedder: LiveEmbedder = an_embedder(wire)
-
-    async def scene() -> None:
-        one, two = await asyncio.gather(embedder.embed(["a", "bcd"]), embedder.embed(["ef"]))
-        assert one.dtype == np.float32
-        assert np.array_equal(np.concatenate([one, two]), np.array([[0.6, 0.8]] * 3, np.float32))
-        assert embedder.weights == "d" * 64
-        with pytest.raises(ValueError, match="blank"):
-            await embedder.embed(["a", " "])
-        assert len(await embedder.embed([])) == 0
-        await embedder.close()
-
-    asyncio.run(scene())
+    one, two = await asyncio.gather(embedder.embed(["a", "bcd"]), embedder.embed(["ef"]))
+    assert one.dtype == np.float32
+    assert np.array_equal(np.concatenate([one, two]), np.array([[0.6, 0.8]] * 3, np.float32))
+    assert embedder.weights == "d" * 64
+    with pytest.raises(ValueError, match="blank"):
+        await embedder.embed(["a", " "])
+    assert len(await embedder.embed([])) == 0
+    await embedder.close()
     assert sorted(asked["input"] for asked in wire.asked) == ["a", "bcd", "ef"]
     assert {asked["truncate"] for asked in wire.asked} == {False}
     assert wire.most == 1
@@ -269,7 +267,8 @@ def test_what_servers_say_of_a_text_that_is_too_long_is_understood(status: int, 
 
 
 @pytest.mark.parametrize(("sees", "expected"), [(True, "all"), (False, "some")])
-def test_what_a_servers_model_reads_is_tried_once(sees: bool, expected: str) -> None:
+@on_a_loop
+async def test_what_a_servers_model_reads_is_tried_once(sees: bool, expected: str) -> None:
     """Two questions in each of three rare scripts: a model that gives both one vector does not read all."""
     asked: list[str] = []
 
@@ -280,9 +279,5 @@ def test_what_a_servers_model_reads_is_tried_once(sees: bool, expected: str) -> 
         return httpx.Response(200, json={"embeddings": [[1.0, float(sees and len(asked) % 2)]]})
 
     embedder = an_embedder(wire)
-
-    async def twice() -> list[str]:
-        return [await embedder.sight(), await embedder.sight()]
-
-    assert asyncio.run(twice()) == [expected] * 2
+    assert [await embedder.sight(), await embedder.sight()] == [expected] * 2
     assert asked == [text for pair in RARE_PAIRS for text in pair]

@@ -18,7 +18,7 @@ from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError, T
 from skills_dspy.model.server.connections import CONNECTIONS_PER_CLIENT, without_secrets
 from skills_dspy.model.server.ollama import OllamaServer, body_of
 from skills_dspy.model.server.server import Fault, Model
-from tests.helpers.loops import on_a_loop
+from tests.helpers.loops import answered, on_a_loop
 from tests.helpers.making import idle
 
 HOST = "http://127.0.0.1:11434"
@@ -515,15 +515,8 @@ def test_a_scheme_that_is_none() -> None:
     """Found out by the network layer only, and not asked again."""
     clock = Clock()
     server = OllamaServer("ftp://127.0.0.1:1", settings(), clock=clock, sleep=clock.sleep)
-
-    async def ask() -> None:
-        try:
-            await server.chat(PAYLOAD)
-        finally:
-            await server.close()
-
     with pytest.raises(ServerError, match=r"'ftp://127.0.0.1:1' is no address of a server"):
-        asyncio.run(ask())
+        answered(server, server.chat(PAYLOAD))
     assert clock.slept == []
 
 
@@ -559,14 +552,7 @@ async def test_requests_are_spread_over_clients(concurrency: int) -> None:
 def test_a_closed_server_can_be_asked_again() -> None:
     """In another loop too: connections belong to the loop that made them."""
     server = a_server(Wire(good()))
-
-    async def once() -> dict[str, Any]:
-        try:
-            return await server.chat(PAYLOAD)
-        finally:
-            await server.close()
-
-    assert asyncio.run(once()) == asyncio.run(once()) == GOOD
+    assert answered(server, server.chat(PAYLOAD)) == answered(server, server.chat(PAYLOAD)) == GOOD
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -611,14 +597,7 @@ def test_a_proxy_is_not_asked_for_this_machine(form: str) -> None:
     with listening(200, b'{"version": "1.2"}') as address:
         host = form.format(address, port=address.rsplit(":", 1)[1])
         server = OllamaServer(host, settings(), environment=environment)
-
-        async def ask() -> str:
-            try:
-                return await server.version()
-            finally:
-                await server.close()
-
-        assert asyncio.run(ask()) == "1.2"
+        assert answered(server, server.version()) == "1.2"
 
 
 @local
@@ -626,14 +605,7 @@ def test_a_proxy_is_asked_for_other_machines() -> None:
     """The environment's proxy is used where it is meant to be."""
     with listening(200, b'{"version": "from the proxy"}') as proxy:
         server = OllamaServer("http://ollama.example:11434", settings(), environment={"http_proxy": proxy})
-
-        async def ask() -> str:
-            try:
-                return await server.version()
-            finally:
-                await server.close()
-
-        assert asyncio.run(ask()) == "from the proxy"
+        assert answered(server, server.version()) == "from the proxy"
 
 
 # ---- pulling ---------------------------------------------------------------------------------------------------------

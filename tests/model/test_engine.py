@@ -3,9 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import dspy
@@ -66,13 +64,6 @@ class Host:
         """Replies from it."""
         server = OllamaServer("http://127.0.0.1:11434", a_config().server, transport=httpx.MockTransport(self))
         return Replies(journal, server, slots or Slots(1), Meter())
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """An empty journal."""
-    with Journal.open(tmp_path / "journal.sqlite") as journal:
-        yield journal
 
 
 def complete(host: Host, journal: Journal, call: Call | None = None, window: Window = WINDOW) -> lm15.Response:
@@ -307,18 +298,18 @@ def test_an_option_that_no_request_has_is_refused() -> None:
         asyncio.run(Teacher(lambda _: "So.").lm().acall("Why?", warmth=1))
 
 
+async def judged(host: Host, journal: Journal, options: dict[str, Any]) -> dspy.Prediction:
+    """What a judge of questions says, by way of DSPy."""
+    inputs = {"task_description": "Foxes.", "examples": [], "question": "Why?"}
+    lm = make_lm("m", host.replies(journal), WINDOW, asyncio.get_running_loop())
+    with dspy.context(adapter=the_adapter()):
+        return await a_program().acall(step="judge_question_freeform", inputs=inputs, lm=lm, config=options)
+
+
 def test_a_step_through_dspy(journal: Journal) -> None:
     """From inputs to values: the schema, the limits and the seed of the request are on the wire."""
     host = Host('{"explanation": "It asks why.", "rating": 1}')
-    inputs = {"task_description": "Foxes.", "examples": [], "question": "Why?"}
-    options = {"seed": 3, "max_tokens": 32, "temperature": 0.5, "top_p": 0.5}
-
-    async def ask() -> dspy.Prediction:
-        lm = make_lm("m", host.replies(journal), WINDOW, asyncio.get_running_loop())
-        with dspy.context(adapter=the_adapter()):
-            return await a_program().acall(step="judge_question_freeform", inputs=inputs, lm=lm, config=options)
-
-    assert asyncio.run(ask()).rating == 1
+    assert asyncio.run(judged(host, journal, {"seed": 3, "max_tokens": 32, "temperature": 0.5, "top_p": 0.5})).rating == 1
     (body,) = host.bodies
     assert body["options"] == {"num_ctx": 4096, "temperature": 0.5, "num_predict": 32, "top_p": 0.5, "seed": 3}
     assert body["format"] == the_adapter().plan(a_program().judge_question_freeform.signature).schema
@@ -328,15 +319,8 @@ def test_a_step_through_dspy(journal: Journal) -> None:
 @pytest.mark.parametrize("text", ["", None])
 def test_an_empty_reply_parses_to_nothing(journal: Journal, text: str | None) -> None:
     """A model may say nothing at all; that is a reply that cannot be read, not a crash."""
-    inputs = {"task_description": "Foxes.", "examples": [], "question": "Why?"}
-
-    async def ask() -> None:
-        lm = make_lm("m", Host(text).replies(journal), WINDOW, asyncio.get_running_loop())
-        with dspy.context(adapter=the_adapter()):
-            await a_program().acall(step="judge_question_freeform", inputs=inputs, lm=lm, config={})
-
     with pytest.raises(AdapterParseError):
-        asyncio.run(ask())
+        asyncio.run(judged(Host(text), journal, {}))
 
 
 @on_a_loop

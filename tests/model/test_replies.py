@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +56,6 @@ class Host:
 def a_call(place: int = 0) -> Call:
     """A call of some step, with its place in the queue."""
     return Call("judge_pair_freeform", lambda: (place,))
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """An empty journal."""
-    with Journal.open(tmp_path / "journal.sqlite") as journal:
-        yield journal
 
 
 @on_a_loop

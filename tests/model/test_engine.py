@@ -263,12 +263,11 @@ def test_a_reply_that_was_cut_is_no_reply(journal: Journal) -> None:
 @on_a_loop
 async def test_our_errors_survive_dspy(journal: Journal, host: Host, kind: type[SkillsError]) -> None:
     """They come as they were raised; DSPy wraps them where a thread waits, and the call still has ours."""
-    call = a_call()
-    CURRENT_CALL.set(call)
     lm = make_lm("m", host.replies(journal), WINDOW, asyncio.get_running_loop())
     with pytest.raises(kind):
         await lm.acall("Why?")
-    call.error = None
+    call = a_call()
+    CURRENT_CALL.set(call)
     with pytest.raises(LMError):
         await asyncio.to_thread(lm, "How?")
     assert type(call.error) is kind

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 from annotated_types import Len
 from pydantic import BaseModel, ConfigDict
 
+ABOUT_TASK = "what the skill is, in the words of the person who teaches it"
+"""How prompts describe the description of a task."""
+
 
 class Shown(BaseModel):
     """Base of everything shown: immutable, unknown keys refused. A field that is None is not rendered."""

@@ -6,11 +6,9 @@ from typing import Annotated
 import dspy
 from annotated_types import Len
 
-from signatures.examples import Pair, PlannedAxis, Question, TextWithQuestions
+from signatures.examples import ABOUT_TASK, Pair, PlannedAxis, Question, TextWithQuestions
 
 NonEmpty = Annotated[str, Len(min_length=1)]
-
-_TASK = "what the skill is, in the words of the person who teaches it"
 
 
 class PlanVariety(dspy.Signature):
@@ -33,7 +31,7 @@ class PlanVariety(dspy.Signature):
     examples, and spread widely over all that it can be about. Give the subject at least twelve values and every other axis
     three to six. Do not make values out of the examples alone: they are only a sample."""
 
-    task_description: str = dspy.InputField(desc=_TASK)
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     examples: list[Pair] = dspy.InputField(desc="exercises of this skill with good answers")
     axes: Annotated[list[PlannedAxis], Len(1, 6)] = dspy.OutputField(desc="the axes, the subject first, each with its values")
 
@@ -49,7 +47,7 @@ class WriteContext(dspy.Signature):
     no exercise, no question, no solution, no placeholder, no remark. Leave the mistakes of an example behind, unless the
     skill is about mistakes."""
 
-    task_description: str = dspy.InputField(desc=_TASK)
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     length: str = dspy.InputField(desc="how long such texts are")
     examples: list[str] = dspy.InputField(desc="texts that earlier exercises were built on")
     plan: str | None = dspy.InputField(desc="what the new text is to be like; absent when there is no plan")
@@ -81,7 +79,7 @@ class WriteQuestionsFreeform(dspy.Signature):
     what does not fit or sounds contrived, and do not quote it. Write the questions only, without numbers and without
     answers."""
 
-    task_description: str = dspy.InputField(desc=_TASK)
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     length: str = dspy.InputField(desc="how long such questions are")
     examples: list[Question] = dspy.InputField(desc="questions of this skill")
     count: int = dspy.InputField(desc="how many new questions to write")
@@ -108,7 +106,7 @@ class WriteQuestionsGrounded(dspy.Signature):
     Where a plan is given, it has one line for each question. Follow what in it makes a good question about this text, drop
     what does not fit, and do not quote it. Write the questions only, without numbers and without answers."""
 
-    task_description: str = dspy.InputField(desc=_TASK)
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     length: str = dspy.InputField(desc="how long such questions are")
     examples: list[TextWithQuestions] = dspy.InputField(desc="texts with questions of this skill")
     count: int = dspy.InputField(desc="how many new questions to write")
@@ -134,7 +132,7 @@ class WriteAnswerFreeform(dspy.Signature):
     only where that is so and matters. It invents no facts. Where the examples show \\n in place of a line break, it has a
     real one. Where something to avoid is given, it is as good without that."""
 
-    task_description: str = dspy.InputField(desc=_TASK)
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     length: str = dspy.InputField(desc="how long such answers are")
     examples: list[Pair] = dspy.InputField(desc="questions of this skill with good answers")
     question: str = dspy.InputField(desc="the question to answer")
@@ -157,7 +155,7 @@ class WriteAnswerGrounded(dspy.Signature):
     no talk about you, about the task or about further help. Where the examples show \\n in place of a line break, it has a
     real one. Where something to avoid is given, it is as good without that."""
 
-    task_description: str = dspy.InputField(desc=_TASK)
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     length: str = dspy.InputField(desc="how long such answers are")
     examples: list[Pair] = dspy.InputField(desc="texts with a question of this skill and a good answer")
     context: str = dspy.InputField(desc="the text that the question is about")

@@ -2,10 +2,8 @@
 
 import dspy
 
-from signatures.examples import Pair, Question
+from signatures.examples import ABOUT_TASK, Pair, Question
 from signatures.labels import ContextRating, PairRating, QuestionRating
-
-_TASK = "what the skill is, in the words of the person who teaches it"
 
 
 class JudgeContext(dspy.Signature):
@@ -21,7 +19,7 @@ class JudgeContext(dspy.Signature):
     - it is unsafe: it invites harm or hatred.
     Otherwise rate 1. Mistakes in the text are no fault if the skill is about mistakes."""
 
-    task_description: str = dspy.InputField(desc=_TASK)
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     examples: list[str] = dspy.InputField(desc="good texts for this skill")
     context: str = dspy.InputField(desc="the new text to judge")
     explanation: str = dspy.OutputField(
@@ -45,7 +43,7 @@ class JudgeQuestionFreeform(dspy.Signature):
     - it is no question to an assistant: it talks about the task, gives its own answer, or is an example over again.
     Otherwise rate 1. Do not answer the question. How interesting it is does not count."""
 
-    task_description: str = dspy.InputField(desc=_TASK)
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     examples: list[Question] = dspy.InputField(desc="good questions of this skill")
     question: str = dspy.InputField(desc="the new question to judge")
     explanation: str = dspy.OutputField(
@@ -69,7 +67,7 @@ class JudgeQuestionGrounded(dspy.Signature):
     - it is no question to an assistant: it talks about the task, or gives its own answer.
     Otherwise rate 1. Do not answer the question. How interesting it is does not count."""
 
-    task_description: str = dspy.InputField(desc=_TASK)
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     examples: list[Question] = dspy.InputField(desc="good questions of this skill, without their texts")
     context: str = dspy.InputField(desc="the text that the new question is about")
     question: str = dspy.InputField(desc="the new question to judge")
@@ -96,7 +94,7 @@ class JudgePairFreeform(dspy.Signature):
     small imprecision, a slip of tone, a stock phrase at the beginning or the end;
     3 - a careful teacher would use it as it is."""
 
-    task_description: str = dspy.InputField(desc=_TASK)
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     examples: list[Pair] = dspy.InputField(desc="questions of this skill with good answers")
     question: str = dspy.InputField(desc="the question of the pair to judge")
     answer: str = dspy.InputField(desc="the answer of the pair to judge")
@@ -125,7 +123,7 @@ class JudgePairGrounded(dspy.Signature):
     small imprecision, a slip of tone;
     3 - a careful teacher would use it as it is."""
 
-    task_description: str = dspy.InputField(desc=_TASK)
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     examples: list[Pair] = dspy.InputField(desc="texts with a question of this skill and a good answer")
     context: str = dspy.InputField(desc="the text that the pair to judge is about")
     question: str = dspy.InputField(desc="the question of the pair to judge")

@@ -8,7 +8,7 @@ from typing import Annotated
 import dspy
 from annotated_types import Len
 
-from signatures.examples import Pair, Question
+from signatures.examples import ABOUT_TASK, Pair, Question
 from signatures.labels import Category, Difficulty, Quality, Score
 
 
@@ -57,7 +57,7 @@ class TagInstructionQuality(dspy.Signature):
     question that says all it needs is good. Where a context stands beside the question, read the two together. The scale:
     {_QUALITY}"""
 
-    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     examples: list[Question] = dspy.InputField(desc="good questions of this skill")
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question to rate")
@@ -76,7 +76,7 @@ class TagSampleQuality(dspy.Signature):
     4 - good: correct, complete and well made, with a small fault that can be named;
     5 - excellent: correct, complete and well made, and no fault can be named."""
 
-    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     examples: list[Pair] = dspy.InputField(desc="good samples of this skill")
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question of the sample")
@@ -94,7 +94,7 @@ class TagDifficulty(dspy.Signature):
     context stands beside the question, what it gives need not be known. The scale:
     {_DIFFICULTY}"""
 
-    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question to rate")
     difficulty: Difficulty = dspy.OutputField(desc="one label of the scale")
@@ -106,7 +106,7 @@ class TagCategory(dspy.Signature):
     Choose the category that fits best, and up to three others that fit as well, if any. The categories:
     {_CATEGORIES}"""
 
-    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question to sort")
     category: Category = dspy.OutputField(desc="the category that fits best")
@@ -124,7 +124,7 @@ class TagFused(dspy.Signature):
     The category is the one that fits best, beside up to three others that fit as well, if any:
     {_CATEGORIES}"""
 
-    task_description: str = dspy.InputField(desc="what the skill is, in the words of the person who teaches it")
+    task_description: str = dspy.InputField(desc=ABOUT_TASK)
     examples: list[Question] = dspy.InputField(desc="good questions of this skill")
     context: str | None = dspy.InputField(desc=_CONTEXT)
     question: str = dspy.InputField(desc="the question to tag")

@@ -92,7 +92,7 @@ async def play_tasks(
     before: Sequence[Kept] | None = None,
 ) -> list[Kept]:
     """Run tasks side by side to so many accepted pairs each; `before` has what earlier runs of them kept, which goes on."""
-    adapter, kinds = SkillsAdapter(), get_args(Kind)
+    kinds = get_args(Kind)
     programs = {spec.task_name: SkillsProgram(spec.num_questions_to_generate_per_prompt) for spec in specs}
     places = DrawPlaces(most_open(config.draws.window, slots.count))
     doors = [places.join() for _ in specs]
@@ -103,7 +103,7 @@ async def play_tasks(
         replies = Replies(kept, source, Share(slots), Meter())
         windows, limits = dict.fromkeys(ROLES, 8192), reply_limits(spec, config)
         prompts = {
-            kind: {step.stage: fingerprint(program.predictor(step.name), adapter) for step in way(kind, config.tagging)}
+            kind: {step.stage: fingerprint(program.predictor(step.name)) for step in way(kind, config.tagging)}
             for kind in kinds
         }
         run = Settler(
@@ -121,5 +121,5 @@ async def play_tasks(
         kept.accepted = run.funnel.accepted
         return kept
 
-    with dspy.context(adapter=adapter, **QUIET):
+    with dspy.context(adapter=SkillsAdapter(), **QUIET):
         return list(await asyncio.gather(*(play(number, spec) for number, spec in enumerate(specs))))

@@ -6,15 +6,13 @@ share a journal, share the descriptions, too.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from evals.judges.cases import Case
 from evals.session.session import Session
 from skills_dspy.base.errors import NotDescribed
-from skills_dspy.commands.check.sample_prompts import estimate_of
 from skills_dspy.model.ask import together
 from skills_dspy.model.description import PLACEHOLDER, derive, described, examples_in_turn, undescribed
-from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.program import SkillsProgram, estimate_of, prompt_of
 from skills_dspy.model.steps import DESCRIBE, inputs, longest_reply, reply_limits
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -87,12 +85,7 @@ async def derive_descriptions(
 
 
 def _window(session: Session, spec: TaskSpec, program: SkillsProgram) -> int:
-    prompt = prompt_estimate(session, program, DESCRIBE.name, inputs(DESCRIBE, spec, examples_in_turn(spec)))
+    asked = inputs(DESCRIBE, spec, examples_in_turn(spec))
+    prompt = estimate_of(prompt_of(program.predictor(DESCRIBE.name), asked))
     limit = reply_limits(spec, session.config)[DESCRIBE.name]
     return session.window_for(prompt, longest_reply({DESCRIBE.name: limit}, session.config))
-
-
-def prompt_estimate(session: Session, program: SkillsProgram, step: str, given: Mapping[str, Any]) -> int:
-    """An upper estimate of the tokens of a step's prompt."""
-    predictor = program.predictor(step)
-    return estimate_of(session.adapter.format(predictor.signature, [dict(demo) for demo in predictor.demos], dict(given)))

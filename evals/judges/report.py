@@ -12,7 +12,7 @@ from evals.judges.ask import FUSED, UNFILTERED_TAGS, CaseCall, Judged, judge, ju
 from evals.judges.card import ReportCard, report_card
 from evals.judges.cases import SCALE_OF_STEP, Case, labelled_cases, refuse_unknown
 from evals.judges.corruptions import seed_cases
-from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions, prompt_estimate
+from evals.judges.descriptions import blanks, cases_with_descriptions, derive_descriptions
 from evals.judges.fused import StepTokens
 from evals.session.session import Session
 from skills_dspy.base.config import ROLES, RunConfig
@@ -21,7 +21,7 @@ from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.context_window import window_words
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.hosts.slots import Slots
-from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.program import SkillsProgram, estimate_of, prompt_of
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.steps import STEPS, longest_reply
 from skills_dspy.tasks.spec import TaskSpec
@@ -141,7 +141,7 @@ def room_for(calls: Iterable[CaseCall], program: SkillsProgram, session: Session
     """An upper estimate of the longest prompt, and the most that a reply may take, in tokens."""
     limits, prompt, reply = judging_limits(session.config), 0, 0
     for step, case in {(call.step, call.case.id): call.case for call in calls}.items():
-        prompt = max(prompt, prompt_estimate(session, program, step[0], case.inputs()))
+        prompt = max(prompt, estimate_of(prompt_of(program.predictor(step[0]), case.inputs())))
         reply = max(reply, longest_reply({step[0]: limits[step[0]]}, session.config))
     return prompt, reply
 

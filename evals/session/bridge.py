@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from dspy import lm15
 
 from skills_dspy.base.errors import ReplyError, SkillsError
-from skills_dspy.model.engine import AsyncOllamaEngine
+from skills_dspy.model.engine import AsyncOllamaEngine, Engine
 
 T = TypeVar("T")
 
@@ -67,13 +67,8 @@ class Bridge:
         self._closed.set_result(None)
 
 
-class HaltingEngine:
+class HaltingEngine(Engine):
     """The synchronous face of an engine, whose errors that concern the whole evaluation DSPy cannot swallow."""
-
-    supports_response_schema = True
-    supports_function_calling = False
-    supports_reasoning = False
-    supported_params = AsyncOllamaEngine.supported_params
 
     def __init__(self, engine: AsyncOllamaEngine, bridge: Bridge) -> None:
         self._engine = engine

@@ -20,7 +20,7 @@ from skills_dspy.commands.check.sample_prompts import sample_inputs
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram, load_compiled
 from skills_dspy.model.description import described, undescribed
-from skills_dspy.model.program import SkillsProgram, fingerprint
+from skills_dspy.model.program import SkillsProgram, fingerprint, prompt_of
 from skills_dspy.model.steps import DESCRIBE, PLAN, STEPS, Step, Subject, plans, reply_limits, step_of, way
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -35,10 +35,10 @@ def prompts_command(options: PromptsOptions) -> int:
     if options.program is not None:
         return _differences(load_compiled(options.program), wanted)
     spec = load_specs(options.task_paths).specs[0]
-    program, adapter = SkillsProgram(spec.num_questions_to_generate_per_prompt), SkillsAdapter()
+    program = SkillsProgram(spec.num_questions_to_generate_per_prompt)
     out = make_console(soft_wrap=True)
     for step in [wanted] if wanted else _steps(spec, config):
-        _print(step, spec, config, program, adapter, out)
+        _print(step, spec, config, program, out)
     return 0
 
 
@@ -47,7 +47,7 @@ def _differences(compiled: CompiledProgram, wanted: Step | None) -> int:
     if wanted is not None and wanted.name not in compiled.steps:
         raise RequestError(f"{compiled.path}: it leaves {wanted.name} as it is; it has: {', '.join(compiled.steps)}")
     out = make_console(soft_wrap=True)
-    adapter, before, after = SkillsAdapter(), SkillsProgram(1), SkillsProgram(1)
+    before, after = SkillsProgram(1), SkillsProgram(1)
     compiled.apply(after)
     for name in compiled.steps if wanted is None else (wanted.name,):
         old, new = before.predictor(name), after.predictor(name)
@@ -56,11 +56,9 @@ def _differences(compiled: CompiledProgram, wanted: Step | None) -> int:
         out.print(
             f"[bold]compiled in[/bold]  {compiled.path}, by {compiled.provenance.get('optimizer', 'an unnamed optimizer')}"
         )
-        out.print(f"[bold]fingerprint[/bold]  {fingerprint(old, adapter)} before, {fingerprint(new, adapter)} now")
+        out.print(f"[bold]fingerprint[/bold]  {fingerprint(old)} before, {fingerprint(new)} now")
         out.print()
-        lines = list(
-            unified_diff(_constant_part(old, adapter), _constant_part(new, adapter), "original", "compiled", "", "", 2, "")
-        )
+        lines = list(unified_diff(_constant_part(old), _constant_part(new), "original", "compiled", "", "", 2, ""))
         for line in lines:
             out.print(escape(line), style=_STYLES.get(line[:1], ""))
         if not lines:
@@ -72,9 +70,9 @@ def _differences(compiled: CompiledProgram, wanted: Step | None) -> int:
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
-def _constant_part(predictor: dspy.Predict, adapter: SkillsAdapter) -> list[str]:
+def _constant_part(predictor: dspy.Predict) -> list[str]:
     """The lines of a prompt that are the same for every request."""
-    messages = adapter.format(predictor.signature, [dict(demo) for demo in predictor.demos], {})[:-1]
+    messages = prompt_of(predictor, {})[:-1]
     return "\n\n".join(f"[{message['role']}]\n{message['content']}" for message in messages).splitlines()
 
 
@@ -88,19 +86,18 @@ def _steps(spec: TaskSpec, config: RunConfig) -> list[Step]:
     return [step for name, step in STEPS.items() if name in taken]
 
 
-def _print(step: Step, spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: SkillsAdapter, out: Console) -> None:
+def _print(step: Step, spec: TaskSpec, config: RunConfig, program: SkillsProgram, out: Console) -> None:
     predictor, settings = program.predictor(step.name), config.role(step.role)
-    plan = adapter.plan(predictor.signature)
+    plan = SkillsAdapter().plan(predictor.signature)
     out.rule(step.name)
     out.print(f"[bold]from[/bold]         {origin(step)}")
-    out.print(f"[bold]fingerprint[/bold]  {fingerprint(predictor, adapter)}")
+    out.print(f"[bold]fingerprint[/bold]  {fingerprint(predictor)}")
     room = reply_limits(spec, config)[step.name] + settings.thoughts
     model, think = config.model_for(step.role), "" if settings.think == "off" else f", think {settings.think}"
     said = f"{step.role} ({model}), temperature {settings.temperature:g}, num_predict {room}{think}"
     out.print(f"[bold]asked of[/bold]     {said}")
     out.print(f"[bold]reply[/bold]        {'plain text' if plan.schema is None else 'JSON, constrained by a schema'}")
-    demos = [dict(demo) for demo in predictor.demos]
-    for message in adapter.format(predictor.signature, demos, _inputs(step, spec, config)):
+    for message in prompt_of(predictor, _inputs(step, spec, config)):
         out.print(f"\n[bold]{message['role']}[/bold]")
         out.print(escape(message["content"]))
     if plan.schema is not None:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, Valida
 from pydantic_core import PydanticCustomError, to_jsonable_python
 
 from skills_dspy.base.errors import Unreadable
+from skills_dspy.model.exhibits import bare
 
 _MISSING = "(not given)"
 _HALF = re.compile("[\ud800-\udfff]")
@@ -136,12 +137,8 @@ class _Plan:
 
 def _trimmed(text: str) -> str:
     """Prose without what models put around it: blank lines, and one blank before the first word; indentation stays."""
-    lines = text.rstrip().split("\n")
-    while not lines[0].strip():
-        del lines[0]
-    first = lines[0]
-    lines[0] = first[1:] if first.startswith(" ") and not first.startswith("  ") else first
-    return "\n".join(lines)
+    text = bare(text)
+    return text[1:] if text.startswith(" ") and not text.startswith("  ") else text
 
 
 def _keys(names: list[str]) -> str:

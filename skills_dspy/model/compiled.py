@@ -19,7 +19,6 @@ from pydantic_core import to_jsonable_python
 from skills_dspy.base.errors import FileError
 from skills_dspy.base.records import Frozen
 from skills_dspy.base.unseen import odd_json
-from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.server.names import other_weights, same_model
 from skills_dspy.model.server.server import Model
@@ -94,7 +93,7 @@ def since_compiled(program: CompiledProgram, models: Iterable[Model]) -> list[st
 
 def base_fingerprint(step: str) -> str:
     """The fingerprint of a step's prompt as it stands in signatures/, whatever number of questions is asked for."""
-    return fingerprint(dspy.Predict(STEPS[step].signature(1)), SkillsAdapter())
+    return fingerprint(dspy.Predict(STEPS[step].signature(1)))
 
 
 def compiled_content(program: SkillsProgram, steps: Sequence[str], provenance: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,10 @@ from skills_dspy.base.errors import ConfigError, ContextTooLong
 from skills_dspy.base.records import Kind, SeedExample
 from skills_dspy.base.seeds import STANDARD
 from skills_dspy.base.tokens import estimate_tokens
-from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.compiled import CompiledProgram
 from skills_dspy.model.description import examples_in_turn, undescribed
 from skills_dspy.model.exhibits import MOST_FITTING, TAG_TOKENS, Shows, fitting_room, shown_as, shown_tokens
-from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.program import SkillsProgram, estimate_of, prompt_of
 from skills_dspy.model.room import RETRY, largest_shown, longest, question_limit
 from skills_dspy.model.steps import (
     DESCRIBE,
@@ -65,12 +64,12 @@ class RunPrompts:
 
         A run leaves out the tasks that do not fit, so they have no say here either.
         """
-        adapter, fitting = SkillsAdapter(), []
+        fitting = []
         for spec in self.specs:
             program = SkillsProgram(spec.num_questions_to_generate_per_prompt)
             if self.program is not None:
                 self.program.apply(program)
-            wanted = needs(spec, self.config, program, adapter)
+            wanted = needs(spec, self.config, program)
             if all(need.total <= _bound(need, self.config, context_lengths) for need in wanted.values()):
                 fitting.append(wanted)
         if not fitting:
@@ -98,7 +97,7 @@ def window_words(own: int, usual: Mapping[str, int]) -> str:
     return f"{' and '.join(f'{size:,}' for size in sorted(set(usual.values())))} tokens, as in a run of these tasks"
 
 
-def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: SkillsAdapter) -> dict[str, Need]:
+def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram) -> dict[str, Need]:
     """The most that each step of a task may need; steps that the task never takes are left out.
 
     A description that is still to be derived counts with the most that it may have, so that the window is the same before and
@@ -113,10 +112,10 @@ def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: Sk
 
     if undescribed(spec):
         description = RETRY * limits[DESCRIBE.name] + TAG_TOKENS
-        prompt = _prompt_tokens(program, DESCRIBE.name, adapter, inputs(DESCRIBE, spec, examples_in_turn(spec)))
+        prompt = _prompt_tokens(program, DESCRIBE.name, inputs(DESCRIBE, spec, examples_in_turn(spec)))
         found[DESCRIBE.name] = Need(spec, DESCRIBE.name, prompt, reply(DESCRIBE))
     if plans(spec, config):
-        prompt = description + _prompt_tokens(program, PLAN.name, adapter, inputs(PLAN, spec, examples_in_turn(spec)))
+        prompt = description + _prompt_tokens(program, PLAN.name, inputs(PLAN, spec, examples_in_turn(spec)))
         found[PLAN.name] = Need(spec, PLAN.name, prompt, reply(PLAN))
     for kind in get_args(Kind):
         seeds = spec.seeds(kind)
@@ -124,7 +123,7 @@ def needs(spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: Sk
             continue
         bounds = _Bounds(spec, config, seeds, limits)
         for step in way(kind, config.tagging):
-            fixed = _prompt_tokens(program, step.name, adapter, constant_inputs(step, spec))
+            fixed = _prompt_tokens(program, step.name, constant_inputs(step, spec))
             need = Need(spec, step.name, fixed + description + bounds.variable_part(step), reply(step))
             if step.name not in found or need.total > found[step.name].total:
                 found[step.name] = need
@@ -149,7 +148,7 @@ def choose_windows(
         most = max(wanted, key=lambda need: need.total)
         bound = _bound(most, config, context_lengths)
         if most.total > bound:
-            raise _too_long(most, model, bound, _way_out(role, config, bound), config.role(role).thoughts)
+            raise _too_long(most, config, bound)
         chosen = config.role(role).num_ctx or step_up(most.total, bound)
         windows[model] = max(windows.get(model, 0), chosen)
     for role in ROLES:
@@ -176,8 +175,9 @@ def _way_out(role: Role, config: RunConfig, bound: int) -> str:
     return "take a model with a larger window"
 
 
-def _too_long(need: Need, model: str, bound: int, way_out: str, thoughts: int) -> ContextTooLong:
+def _too_long(need: Need, config: RunConfig, bound: int) -> ContextTooLong:
     task, role = need.task, STEPS[need.step].role
+    thoughts = config.role(role).thoughts
     seed = max(task.seed_examples, key=lambda s: estimate_tokens(s.question + s.answer + (s.context or "")))
     if thoughts and need.total - RETRY * thoughts <= bound:
         advice = f"lower {role}.think_room ({thoughts} now) or set {role}.think to off"
@@ -191,7 +191,7 @@ def _too_long(need: Need, model: str, bound: int, way_out: str, thoughts: int) -
         advice = "shorten the longest seed (this line), lower num_icl_examples_per_prompt"
     return ContextTooLong(
         f"{task.path}:{seed.line}: a prompt of {need.step} may take {need.prompt} tokens and its reply {need.reply}, but "
-        f"the window of {model} is {bound}: {advice}, or {way_out}."
+        f"the window of {config.model_for(role)} is {bound}: {advice}, or {_way_out(role, config, bound)}."
     )
 
 
@@ -239,7 +239,5 @@ def _plan_line(spec: TaskSpec, config: RunConfig) -> int:
     return TAG_TOKENS + sum(name + value + 4 for name, value in axes) if axes else 0
 
 
-def _prompt_tokens(program: SkillsProgram, step: str, adapter: SkillsAdapter, values: dict[str, Any]) -> int:
-    predictor = program.predictor(step)
-    messages = adapter.format(predictor.signature, [dict(demo) for demo in predictor.demos], values)
-    return sum(estimate_tokens(message["content"]) + 16 for message in messages)
+def _prompt_tokens(program: SkillsProgram, step: str, values: dict[str, Any]) -> int:
+    return estimate_of(prompt_of(program.predictor(step), values))

@@ -35,13 +35,17 @@ class Window:
     think: Think = "off"
 
 
-class AsyncOllamaEngine:
-    """Completes DSPy's requests from `Replies`."""
+class Engine:
+    """What DSPy asks of an engine before it asks it anything."""
 
     supports_response_schema = True
     supports_function_calling = False
     supports_reasoning = False
     supported_params = frozenset({"temperature", "max_tokens", "top_p", "seed", "response_format"})
+
+
+class AsyncOllamaEngine(Engine):
+    """Completes DSPy's requests from `Replies`."""
 
     def __init__(self, replies: Replies, window: Window) -> None:
         self._replies = replies
@@ -72,13 +76,8 @@ class AsyncOllamaEngine:
         )
 
 
-class OllamaEngine:
+class OllamaEngine(Engine):
     """The synchronous face of an async engine, for dspy's threaded tools (Evaluate, the optimizers)."""
-
-    supports_response_schema = True
-    supports_function_calling = False
-    supports_reasoning = False
-    supported_params = AsyncOllamaEngine.supported_params
 
     def __init__(self, engine: AsyncOllamaEngine, loop: asyncio.AbstractEventLoop) -> None:
         self._engine = engine

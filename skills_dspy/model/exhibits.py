@@ -48,10 +48,11 @@ def shown_as(shows: Shows, examples: Sequence[Exercise]) -> Sequence[Shown | str
         return [Question(question=question) for question in dict.fromkeys(bare(one.question) for one in examples)]
     if shows == "questions":
         return _questions(examples)
-    return [
-        Pair(context=None if one.context is None else bare(one.context), question=bare(one.question), answer=bare(one.answer))
-        for one in examples
-    ]
+    return [_pair(one.context, one.question, one.answer) for one in examples]
+
+
+def _pair(context: str | None, question: str | None, answer: str | None) -> Pair:
+    return Pair(context=None if context is None else bare(context), question=bare(question), answer=bare(answer))
 
 
 def _questions(examples: Sequence[Exercise]) -> list[Shown]:
@@ -107,7 +108,7 @@ def fitting_room(examples: Sequence[Exercise]) -> int:
 @lru_cache(maxsize=2**10)  # each answer of a task chooses among the same seeds
 def _fitting_tokens(context: str | None, question: str | None, answer: str | None) -> int:
     """The tokens of a pair as a prompt shows it."""
-    return shown_tokens(Pair(context=None if context is None else bare(context), question=bare(question), answer=bare(answer)))
+    return shown_tokens(_pair(context, question, answer))
 
 
 def shown_tokens(example: Shown | str) -> int:

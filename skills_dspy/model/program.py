@@ -2,13 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dspy
 
+from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.steps import STEPS, step_of
+
+_PER_MESSAGE = 16
+"""Tokens of a chat template around one message, at most."""
 
 QUIET: Mapping[str, Any] = {"disable_history": True, "track_usage": False, "trace": None, "warn_on_type_mismatch": False}
 """What DSPy would keep of every call, for ever, and check at every call: the journal keeps it, the program checks it."""
@@ -59,14 +63,23 @@ class SkillsProgram(dspy.Module):
         return predictor
 
 
-def instructions_of(program: SkillsProgram, adapter: SkillsAdapter) -> tuple[str, ...]:
+def instructions_of(program: SkillsProgram) -> tuple[str, ...]:
     """The system message of every step's prompt."""
-    return tuple(adapter.plan(program.predictor(name).signature).system for name in STEPS)
+    return tuple(SkillsAdapter().plan(program.predictor(name).signature).system for name in STEPS)
 
 
-def fingerprint(predictor: dspy.Predict, adapter: SkillsAdapter) -> str:
+def prompt_of(predictor: dspy.Predict, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The messages that these inputs are asked with, the predictor's demonstrations among them."""
+    return SkillsAdapter().format(predictor.signature, [dict(demo) for demo in predictor.demos], dict(inputs))
+
+
+def estimate_of(messages: Sequence[Mapping[str, Any]]) -> int:
+    """The tokens of a prompt, estimated from above."""
+    return sum(estimate_tokens(message["content"]) + _PER_MESSAGE for message in messages)
+
+
+def fingerprint(predictor: dspy.Predict) -> str:
     """Twelve hex digits that change with anything in a prompt but its inputs: instructions, fields, schema, demos."""
-    plan = adapter.plan(predictor.signature)
-    demos = adapter.format(predictor.signature, [dict(demo) for demo in predictor.demos], {})
-    text = json.dumps([demos, plan.schema], sort_keys=True, ensure_ascii=False, default=str)
+    schema = SkillsAdapter().plan(predictor.signature).schema
+    text = json.dumps([prompt_of(predictor, {}), schema], sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

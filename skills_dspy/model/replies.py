@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -37,20 +38,15 @@ class Meter:
     remembered: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
-    by_step: dict[str, int] = field(default_factory=dict)
-    faults: dict[str, int] = field(default_factory=dict)
+    by_step: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
 
     def count(self, step: str, body: Mapping[str, Any]) -> None:
         """Add one live reply."""
         self.live += 1
         self.prompt_tokens += counted(body, "prompt_eval_count")
         self.output_tokens += counted(body, "eval_count")
-        self.by_step[step] = self.by_step.get(step, 0) + 1
-
-    def count_faults(self, faults: Mapping[str, int]) -> None:
-        """Add those of one call, by host."""
-        for name, times in faults.items():
-            self.faults[name] = self.faults.get(name, 0) + times
+        self.by_step[step] += 1
 
 
 class Memory(Protocol):
@@ -118,7 +114,7 @@ class Replies:
                 started, body = await self._live(self._source, payload, call)
             finally:
                 CURRENT_CALL.reset(token)
-                self._meter.count_faults(call.faults)
+                self._meter.faults.update(call.faults)
         if self._journal is None:
             return body
         now = self._clock()

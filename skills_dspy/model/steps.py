@@ -116,10 +116,13 @@ LONGEST_AVOID = 120
 """The tokens, estimated, of a sentence on what an answer is to be without: it quotes at most three habits."""
 
 
-def _both_kinds(freeform: Step, grounded: type[dspy.Signature]) -> tuple[Step, Step]:
-    """A step of freeform candidates, and its counterpart for those with a context, which its prompt shows first."""
-    name, about = f"{freeform.stage}_grounded", ("context", *freeform.about)
-    return freeform, replace(freeform, name=name, source=grounded, kind="grounded", about=about)
+def _both_kinds(step: Step, grounded: type[dspy.Signature]) -> tuple[Step, Step]:
+    """A step for freeform candidates, and its counterpart for those with a context, which its prompt shows first."""
+    about: tuple[Part, ...] = ("context", *step.about)
+    return (
+        replace(step, name=f"{step.name}_freeform", kind="freeform"),
+        replace(step, name=f"{step.name}_grounded", kind="grounded", source=grounded, about=about),
+    )
 
 
 _FLOW = (
@@ -147,11 +150,10 @@ _FLOW = (
     ),
     *_both_kinds(
         Step(
-            "write_questions_freeform",
+            "write_questions",
             "write_questions",
             "generator",
             generate.WriteQuestionsFreeform,
-            kind="freeform",
             shows="questions",
             makes="question",
             writes=_questions,
@@ -161,11 +163,10 @@ _FLOW = (
     ),
     *_both_kinds(
         Step(
-            "judge_question_freeform",
+            "judge_question",
             "judge_question",
             "validator",
             judge.JudgeQuestionFreeform,
-            kind="freeform",
             shows="standard",
             about=("question",),
             rates=(QUESTION,),
@@ -194,11 +195,10 @@ _FLOW = (
     ),
     *_both_kinds(
         Step(
-            "write_answer_freeform",
+            "write_answer",
             "write_answer",
             "generator",
             generate.WriteAnswerFreeform,
-            kind="freeform",
             shows="fitting",
             about=("question",),
             makes="answer",
@@ -208,11 +208,10 @@ _FLOW = (
     ),
     *_both_kinds(
         Step(
-            "judge_pair_freeform",
+            "judge_pair",
             "judge_pair",
             "validator",
             judge.JudgePairFreeform,
-            kind="freeform",
             shows="fitting",
             about=("question", "answer"),
             rates=(PAIR,),

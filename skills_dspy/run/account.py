@@ -11,7 +11,6 @@ from typing import Any
 
 from skills_dspy.base.config import NO_SCREENS, ROLES, Role, RunConfig
 from skills_dspy.base.errors import RunDirError
-from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.description import undescribed
 from skills_dspy.model.program import SkillsProgram, fingerprint
 from skills_dspy.model.server.names import other_weights, same_model
@@ -32,19 +31,16 @@ HOLD_OUT = "hold_out"
 _PACKAGES = ("skills-dspy", "dspy", "ollama", "sentence-transformers", "torch", "numpy", "pydantic")
 
 
-def prompt_fingerprints(
-    spec: TaskSpec, config: RunConfig, program: SkillsProgram, adapter: SkillsAdapter
-) -> dict[str, dict[str, str]]:
+def prompt_fingerprints(spec: TaskSpec, config: RunConfig, program: SkillsProgram) -> dict[str, dict[str, str]]:
     """Kind to stage to the fingerprint of the prompt that serves it, for the kinds that the task has.
 
     Where description or variety are derived, `task` has those prompts'.
     """
     kinds = sorted({seed.kind for seed in spec.seed_examples})
     once = [step for step, asked in ((DESCRIBE, undescribed(spec)), (PLAN, plans(spec, config))) if asked]
-    whole = {step.stage: fingerprint(program.predictor(step.name), adapter) for step in once}
+    whole = {step.stage: fingerprint(program.predictor(step.name)) for step in once}
     return ({"task": whole} if whole else {}) | {
-        kind: {step.stage: fingerprint(program.predictor(step.name), adapter) for step in way(kind, config.tagging)}
-        for kind in kinds
+        kind: {step.stage: fingerprint(program.predictor(step.name)) for step in way(kind, config.tagging)} for kind in kinds
     }
 
 

@@ -75,7 +75,6 @@ class Runner:
         self._now = now
         self._notices = notices or Notices()
         self._screen = None if request.evaluation is None else Screen(request.evaluation, request.config.decontamination)
-        self._adapter = SkillsAdapter()
         self._slots = slots_of(server, request.concurrency)
         self._alone = len(request.specs) == 1
 
@@ -97,7 +96,7 @@ class Runner:
             self._watcher.started(views, self._slots)
             status = "failed"
             try:
-                with dspy.context(adapter=self._adapter, **QUIET):
+                with dspy.context(adapter=SkillsAdapter(), **QUIET):
                     async with asyncio.TaskGroup() as group:
                         for task in tasks:
                             group.create_task(self._run_task(task))
@@ -166,7 +165,6 @@ class Runner:
             models,
             self._windows(views, programs, {model.name: model.context_length for model in models.values()}),
             self._embedder,
-            self._adapter,
             self._slots,
             DrawPlaces(most_open(request.config.draws.window, request.concurrency)),
             self._screen,
@@ -207,7 +205,7 @@ class Runner:
         config = self._request.config
         fitting: list[dict[str, Need]] = []
         for view in views:
-            wanted = needs(view.spec, config, programs[view.spec.num_questions_to_generate_per_prompt], self._adapter)
+            wanted = needs(view.spec, config, programs[view.spec.num_questions_to_generate_per_prompt])
             with self._failing(view):
                 choose_windows([wanted], config, lengths)
                 fitting.append(wanted)

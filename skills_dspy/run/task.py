@@ -10,7 +10,6 @@ from typing import Any
 from signatures.examples import Axis
 from skills_dspy.base.config import Role, RunConfig
 from skills_dspy.base.errors import RunDirError, SkillsError, StorageError
-from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import WHOLE_DRAW, Asker
 from skills_dspy.model.description import derive, described, undescribed
 from skills_dspy.model.embedding.embedder import LiveEmbedder
@@ -108,7 +107,6 @@ class Shared:
     models: Mapping[Role, Model]
     windows: Mapping[Role, int]
     embedder: LiveEmbedder
-    adapter: SkillsAdapter
     slots: Slots
     places: DrawPlaces
     screen: Screen | None
@@ -159,7 +157,7 @@ class OpenTask:
             paths = stack.enter_context(taken(request.output_dir, spec.task_name))
             past = (request.recorded or {}).get(spec.task_name)
             config = as_begun(request.config, paths, None if past is None else past.config)
-            prompts = prompt_fingerprints(spec, config, program, shared.adapter)
+            prompts = prompt_fingerprints(spec, config, program)
             screened = None if shared.screen is None else shared.screen.inputs()
             models = {role: replace(model, name=config.model_for(role)) for role, model in shared.models.items()}
             inputs = inputs_of(spec, config, request.seed, models, prompts, screened)
@@ -179,7 +177,7 @@ class OpenTask:
             decided = last_decided(paths)
             vectors = RememberedVectors(shared.embedder, journal, recording, paths.folder)
             screen = None if shared.screen is None else TaskScreen(shared.screen, vectors, vectors.sight)
-            instructions = instructions_of(program, shared.adapter)
+            instructions = instructions_of(program)
             place = shared.places.join()  # now, and not when it begins: the first to begin would take all that there is
             stack.callback(place.leave)
 

@@ -12,7 +12,7 @@ from dspy import lm15
 from skills_dspy.base.config import RunConfig, load_config
 from skills_dspy.base.records import SeedExample
 from skills_dspy.model.adapter import SkillsAdapter
-from skills_dspy.model.engine import EngineLM
+from skills_dspy.model.engine import Engine, EngineLM
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.tasks.spec import TaskSpec
 
@@ -79,11 +79,8 @@ async def idle(turns: int = 25) -> None:
         await asyncio.sleep(0)
 
 
-class Teacher:
+class Teacher(Engine):
     """A model for DSPy, in both of its modes, that gives what a function says and notes the requests."""
-
-    supports_response_schema = True
-    supported_params = frozenset({"temperature", "max_tokens", "top_p", "seed", "response_format"})
 
     def __init__(self, reply: Callable[[lm15.Request], str]) -> None:
         self.reply = reply
@@ -100,10 +97,7 @@ class Teacher:
         return EngineLM("teacher", _Async(self), self)
 
 
-class _Async:
-    supports_response_schema = Teacher.supports_response_schema
-    supported_params = Teacher.supported_params
-
+class _Async(Engine):
     def __init__(self, teacher: Teacher) -> None:
         self._teacher = teacher
 

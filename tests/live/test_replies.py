@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from skills_dspy.base.tokens import LEAST_TIMES, MOST_TIMES
-from skills_dspy.commands.check.sample_prompts import estimate_of
+from skills_dspy.model.program import estimate_of
 from skills_dspy.model.server.gguf import ModelFile
 from skills_dspy.model.soft import rated_fields, soft_of
 from skills_dspy.model.steps import STEPS

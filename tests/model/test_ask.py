@@ -16,6 +16,7 @@ from skills_dspy.base.residue import residue_in
 from skills_dspy.model.ask import TRIES, Answer, Asker, Failed
 from skills_dspy.model.hosts.call import CURRENT_CALL
 from skills_dspy.model.steps import STEPS
+from tests.helpers.loops import on_a_loop
 from tests.helpers.making import Teacher, a_config, a_program, the_adapter
 
 INPUTS: dict[str, Any] = {"task_description": "Foxes.", "examples": [], "question": "Why?"}
@@ -280,7 +281,8 @@ def test_errors_that_are_not_ours_are_bugs() -> None:
     assert len(teacher.requests) == 1
 
 
-def test_calls_at_once_do_not_mix() -> None:
+@on_a_loop
+async def test_calls_at_once_do_not_mix() -> None:
     """Each has its own call, whatever the order of replies; afterwards there is none."""
 
     def reply(request: lm15.Request) -> str:
@@ -289,12 +291,8 @@ def test_calls_at_once_do_not_mix() -> None:
         return VERDICT
 
     asking = asker(Teacher(reply))
-
-    async def many() -> list[Answer]:
-        waiting = [asking.ask(STEP, {**INPUTS, "question": f"Q{n}"}, (n, 0), lambda: (0,)) for n in range(10)]
-        with dspy.context(adapter=the_adapter()):
-            answers = list(await asyncio.gather(*waiting))
-        assert CURRENT_CALL.get(None) is None
-        return answers
-
-    assert [answer.raw for answer in asyncio.run(many())] == [f"Q{n}" for n in range(10)]
+    waiting = [asking.ask(STEP, {**INPUTS, "question": f"Q{n}"}, (n, 0), lambda: (0,)) for n in range(10)]
+    with dspy.context(adapter=the_adapter()):
+        answers = list(await asyncio.gather(*waiting))
+    assert CURRENT_CALL.get(None) is None
+    assert [answer.raw for answer in answers] == [f"Q{n}" for n in range(10)]

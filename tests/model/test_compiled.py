@@ -23,7 +23,7 @@ from skills_dspy.model.compiled import (
     load_compiled,
     since_compiled,
 )
-from skills_dspy.model.program import SkillsProgram, fingerprint
+from skills_dspy.model.program import SkillsProgram, fingerprint, prompt_of
 from skills_dspy.model.server.server import Model
 from skills_dspy.model.steps import STEPS
 from skills_dspy.store.aside import write_json
@@ -86,7 +86,7 @@ def prompts(program: SkillsProgram) -> dict[str, object]:
     messages: dict[str, object] = {}
     for step in STEPS:
         predictor = program.predictor(step)
-        messages[step] = the_adapter().format(predictor.signature, [dict(demo) for demo in predictor.demos], {})
+        messages[step] = prompt_of(predictor, {})
     return messages
 
 
@@ -112,7 +112,7 @@ def test_only_the_named_predictors_change(tmp_path: Path) -> None:
             assert now.signature.instructions == f"Judge as a fox would. ({step})"
             assert len(now.demos) == 1
         else:
-            assert fingerprint(now, the_adapter()) == fingerprint(before, the_adapter())
+            assert fingerprint(now) == fingerprint(before)
             assert now.demos == []
         assert the_adapter().plan(now.signature).schema == the_adapter().plan(before.signature).schema
         assert (now.lm, now.traces, now.train) == (None, [], [])
@@ -206,8 +206,6 @@ def test_json_that_is_not_ours(tmp_path: Path, content: object) -> None:
 Change = Callable[[dict[str, Any]], Any]
 DAMAGE: dict[str, tuple[Change, str]] = {
     "no base": (lambda c: c.pop("base"), "damaged at base"),
-    "no predictors": (lambda c: c.pop("predictors"), "damaged at predictors"),
-    "no provenance": (lambda c: c.pop("provenance"), "damaged at provenance"),
     "what was seen is lost": (lambda c: c["provenance"].update(seen=None), "damaged at provenance.seen"),
     "what was seen is missing": (lambda c: c["provenance"].pop("seen"), "damaged at provenance.seen"),
     "a rating off the scale": (
@@ -224,14 +222,10 @@ DAMAGE: dict[str, tuple[Change, str]] = {
     ),
     "what was seen is a number": (lambda c: c["provenance"].update(seen=[5]), "damaged at provenance.seen"),
     "a key more": (lambda c: c.update(more=1), "damaged at more"),
-    "predictors are a list": (lambda c: c.update(predictors=[]), "damaged at predictors"),
-    "a state is a text": (lambda c: c["predictors"].update({JUDGE: "x"}), f"damaged at predictors.{JUDGE}"),
-    "no instructions": (lambda c: c["predictors"][JUDGE]["signature"].pop("instructions"), "signature.instructions"),
     "instructions are a number": (
         lambda c: c["predictors"][JUDGE]["signature"].update(instructions=3),
         "signature.instructions",
     ),
-    "no demos": (lambda c: c["predictors"][JUDGE].pop("demos"), f"damaged at predictors.{JUDGE}.demos"),
     "a demo is a text": (lambda c: c["predictors"][JUDGE]["demos"].append("x"), f"damaged at predictors.{JUDGE}.demos.1"),
     "a model": (lambda c: c["predictors"][JUDGE].update(lm={"model": "x"}), f"damaged at predictors.{JUDGE}.lm"),
     "half a character": (lambda c: c["predictors"][JUDGE]["signature"].update(instructions="\ud800"), "damaged"),

@@ -18,7 +18,7 @@ from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import Answer, Asker
 from skills_dspy.model.context_window import Need, RunPrompts, choose_windows, needs, window_words
 from skills_dspy.model.exhibits import fitting
-from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.program import SkillsProgram, prompt_of
 from skills_dspy.model.room import RETRY, largest_shown, longest, may_be_shown, question_limit
 from skills_dspy.model.steps import LONGEST_AVOID, LONGEST_NAME, LONGEST_VALUE, STEPS, TOLD_AXES, plans, reply_limits, way
 from skills_dspy.pipeline.candidate import Candidate, Passed
@@ -26,14 +26,14 @@ from skills_dspy.pipeline.draw import Draw, Example, kind_of_draw, plan_draw, se
 from skills_dspy.pipeline.flow import Flow
 from skills_dspy.pipeline.variety import derive_axes
 from skills_dspy.tasks.spec import TaskSpec
-from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec, the_adapter
+from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec
 
 LONG = SeedExample(question="Why? " * 300, answer="So. " * 900, line=23)
 
 
 def needs_of(spec: TaskSpec, config: RunConfig, program: SkillsProgram | None = None) -> dict[str, Need]:
     """What the steps of a task may need."""
-    return needs(spec, config, program or a_program(spec.num_questions_to_generate_per_prompt), the_adapter())
+    return needs(spec, config, program or a_program(spec.num_questions_to_generate_per_prompt))
 
 
 # ---- the bound holds -------------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ class Prompts(Asker):
         """Note the length, answer at length."""
         predictor = self._predictors.predictor(step)
         assert set(inputs) == set(predictor.signature.input_fields)
-        messages = the_adapter().format(predictor.signature, [dict(demo) for demo in predictor.demos], dict(inputs))
+        messages = prompt_of(predictor, inputs)
         self.lengths.append((step, sum(estimate_tokens(message["content"]) for message in messages)))
         text = self._most[step]
         values = {

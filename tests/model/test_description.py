@@ -1,6 +1,5 @@
 """A blank description: derived by one call of its own, kept, shown, never sent blank; a task that has one is asked as ever."""
 
-import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,8 @@ from skills_dspy.model.steps import DESCRIBE, inputs, reply_limits
 from skills_dspy.run.past import find_recorded
 from skills_dspy.store.journal import JournalReader
 from tests.helpers.fake_server import FakeServer
-from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec, the_adapter
+from tests.helpers.loops import on_a_loop
+from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec
 from tests.helpers.terminal import TASK, Terminal
 from tests.helpers.timed_server import TimedServer
 from tests.run.test_runner import CROWS, FOXES, WANTED, Going, run
@@ -174,13 +174,13 @@ def test_both_kinds_of_seed_are_shown_in_turn() -> None:
 def test_the_window_has_room_for_any_description_that_may_come(count: int, grounded: bool, words: int) -> None:
     """It is chosen before the description is there, and no task that was described needs more."""
     spec = a_spec([GROUNDED if grounded else FREEFORM] * count, description="")
-    config, program, adapter = a_config(), a_program(), the_adapter()
+    config, program = a_config(), a_program()
     room = RETRY * reply_limits(spec, config)["write_description"]
     text = "ab " * words
-    before = needs(spec, config, program, adapter)
+    before = needs(spec, config, program)
     assert next(iter(before)) == "write_description"
     if estimate_tokens(text) <= room:
-        after = needs(described(spec, text), config, program, adapter)
+        after = needs(described(spec, text), config, program)
         assert "write_description" not in after
         assert all(after[step].total <= before[step].total for step in after)
         window, larger = (choose_windows([need], config, {})["generator"] for need in (after, before))
@@ -193,7 +193,7 @@ def test_a_description_that_takes_too_long_a_prompt_says_what_helps() -> None:
     spec = a_spec([long] * 20, description="", shown=20)
     config = a_config({"max_num_ctx": 4096, "draws": {"variety": "off"}})
     with pytest.raises(ContextTooLong, match="write a task_description, which saves this prompt"):
-        choose_windows([needs(spec, config, a_program(), the_adapter())], config, {})
+        choose_windows([needs(spec, config, a_program())], config, {})
 
 
 def test_it_is_no_target_of_the_optimizers() -> None:
@@ -205,21 +205,18 @@ def test_it_is_no_target_of_the_optimizers() -> None:
 # -- the commands ---------------------------------------------------------------------------------------------------------
 
 
-def test_check_tries_it_first_and_sends_no_blank() -> None:
+@on_a_loop
+async def test_check_tries_it_first_and_sends_no_blank() -> None:
     """The other prompts are tried, timed and estimated with what came."""
     server = TimedServer(timed=False)
     spec = a_spec(description="")
     windows = dict.fromkeys(("generator", "validator", "tagger"), 4096)
     flight = Preflight(spec, a_config(), server, windows, concurrency=2)  # type: ignore[arg-type]
     assert flight.steps[:2] == ("write_description", "write_questions_freeform")
-
-    async def main() -> None:
-        for step in flight.steps:
-            trial = await flight.attempt(step)
-            assert trial.fault is None
-        await flight.together()
-
-    asyncio.run(main())
+    for step in flight.steps:
+        trial = await flight.attempt(step)
+        assert trial.fault is None
+    await flight.together()
     first, *others = [payload["messages"][-1]["content"] for payload in server.payloads]
     assert first.startswith("<examples>")
     assert all(text.startswith("<task_description>\nA whole sentence.\n</task_description>") for text in others)
@@ -228,9 +225,8 @@ def test_check_tries_it_first_and_sends_no_blank() -> None:
 def test_estimates_take_it_to_be_of_the_usual_length() -> None:
     """Before there is one."""
     spec = a_spec(description="")
-    program, adapter = a_program(), the_adapter()
     assert prompt_estimates(spec, a_config()) == prompt_estimates(described(spec, PLACEHOLDER), a_config())
-    assert PLACEHOLDER not in json.dumps(messages_of(spec, "freeform", DESCRIBE, 0, program, adapter))
+    assert PLACEHOLDER not in json.dumps(messages_of(spec, "freeform", DESCRIBE, 0, a_program()))
 
 
 def blank_task(terminal: Terminal) -> Path:

@@ -3,9 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import dspy
@@ -25,6 +23,7 @@ from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.store.journal import Journal
 from skills_dspy.store.said import said_in
 from tests.helpers.logprobs import spell
+from tests.helpers.loops import on_a_loop
 from tests.helpers.making import Teacher, a_config, a_program, idle, the_adapter
 
 WINDOW = Window(num_ctx=4096, keep_alive="30m", soft=False)
@@ -65,13 +64,6 @@ class Host:
         """Replies from it."""
         server = OllamaServer("http://127.0.0.1:11434", a_config().server, transport=httpx.MockTransport(self))
         return Replies(journal, server, slots or Slots(1), Meter())
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """An empty journal."""
-    with Journal.open(tmp_path / "journal.sqlite") as journal:
-        yield journal
 
 
 def complete(host: Host, journal: Journal, call: Call | None = None, window: Window = WINDOW) -> lm15.Response:
@@ -241,19 +233,16 @@ def test_a_rating_with_its_probabilities(journal: Journal) -> None:
     assert set(kept["rating_logprobs"]) == {"rating"}
 
 
-def test_a_predictor_outside_of_a_run(journal: Journal) -> None:
+@on_a_loop
+async def test_a_predictor_outside_of_a_run(journal: Journal) -> None:
     """It is asked like any other and waits in line like any other; the journal says that no step asked."""
-
-    async def scene() -> None:
-        slots = Slots(1)
-        engine = AsyncOllamaEngine(Host().replies(journal, slots), WINDOW)
-        async with slots.take(lambda: (0,)):
-            asking = asyncio.create_task(engine.complete(REQUEST))
-            await idle()
-            assert slots.waiting == 1
-        await asking
-
-    asyncio.run(scene())
+    slots = Slots(1)
+    engine = AsyncOllamaEngine(Host().replies(journal, slots), WINDOW)
+    async with slots.take(lambda: (0,)):
+        asking = asyncio.create_task(engine.complete(REQUEST))
+        await idle()
+        assert slots.waiting == 1
+    await asking
     assert list(journal.usage()["by_step"]) == ["predict"]
 
 
@@ -271,21 +260,17 @@ def test_a_reply_that_was_cut_is_no_reply(journal: Journal) -> None:
     [(Host(done_reason="length"), Truncated), (Host(prompt_eval_count=5000), ContextTooLong), (Host(status=404), ModelMissing)],
     ids=["cut", "too long", "missing"],
 )
-def test_our_errors_survive_dspy(journal: Journal, host: Host, kind: type[SkillsError]) -> None:
+@on_a_loop
+async def test_our_errors_survive_dspy(journal: Journal, host: Host, kind: type[SkillsError]) -> None:
     """They come as they were raised; DSPy wraps them where a thread waits, and the call still has ours."""
-
-    async def ask() -> Call:
-        call = a_call()
-        CURRENT_CALL.set(call)
-        lm = make_lm("m", host.replies(journal), WINDOW, asyncio.get_running_loop())
-        with pytest.raises(kind):
-            await lm.acall("Why?")
-        call.error = None
-        with pytest.raises(LMError):
-            await asyncio.to_thread(lm, "How?")
-        return call
-
-    assert type(asyncio.run(ask()).error) is kind
+    lm = make_lm("m", host.replies(journal), WINDOW, asyncio.get_running_loop())
+    with pytest.raises(kind):
+        await lm.acall("Why?")
+    call = a_call()
+    CURRENT_CALL.set(call)
+    with pytest.raises(LMError):
+        await asyncio.to_thread(lm, "How?")
+    assert type(call.error) is kind
     assert sum(not body["messages"][-1]["content"].startswith("Say the number") for body in host.bodies) == 2
 
 
@@ -312,18 +297,18 @@ def test_an_option_that_no_request_has_is_refused() -> None:
         asyncio.run(Teacher(lambda _: "So.").lm().acall("Why?", warmth=1))
 
 
+async def judged(host: Host, journal: Journal, options: dict[str, Any]) -> dspy.Prediction:
+    """What a judge of questions says, by way of DSPy."""
+    inputs = {"task_description": "Foxes.", "examples": [], "question": "Why?"}
+    lm = make_lm("m", host.replies(journal), WINDOW, asyncio.get_running_loop())
+    with dspy.context(adapter=the_adapter()):
+        return await a_program().acall(step="judge_question_freeform", inputs=inputs, lm=lm, config=options)
+
+
 def test_a_step_through_dspy(journal: Journal) -> None:
     """From inputs to values: the schema, the limits and the seed of the request are on the wire."""
     host = Host('{"explanation": "It asks why.", "rating": 1}')
-    inputs = {"task_description": "Foxes.", "examples": [], "question": "Why?"}
-    options = {"seed": 3, "max_tokens": 32, "temperature": 0.5, "top_p": 0.5}
-
-    async def ask() -> dspy.Prediction:
-        lm = make_lm("m", host.replies(journal), WINDOW, asyncio.get_running_loop())
-        with dspy.context(adapter=the_adapter()):
-            return await a_program().acall(step="judge_question_freeform", inputs=inputs, lm=lm, config=options)
-
-    assert asyncio.run(ask()).rating == 1
+    assert asyncio.run(judged(host, journal, {"seed": 3, "max_tokens": 32, "temperature": 0.5, "top_p": 0.5})).rating == 1
     (body,) = host.bodies
     assert body["options"] == {"num_ctx": 4096, "temperature": 0.5, "num_predict": 32, "top_p": 0.5, "seed": 3}
     assert body["format"] == the_adapter().plan(a_program().judge_question_freeform.signature).schema
@@ -333,18 +318,12 @@ def test_a_step_through_dspy(journal: Journal) -> None:
 @pytest.mark.parametrize("text", ["", None])
 def test_an_empty_reply_parses_to_nothing(journal: Journal, text: str | None) -> None:
     """A model may say nothing at all; that is a reply that cannot be read, not a crash."""
-    inputs = {"task_description": "Foxes.", "examples": [], "question": "Why?"}
-
-    async def ask() -> None:
-        lm = make_lm("m", Host(text).replies(journal), WINDOW, asyncio.get_running_loop())
-        with dspy.context(adapter=the_adapter()):
-            await a_program().acall(step="judge_question_freeform", inputs=inputs, lm=lm, config={})
-
     with pytest.raises(AdapterParseError):
-        asyncio.run(ask())
+        asyncio.run(judged(Host(text), journal, {}))
 
 
-def test_threads_ask_on_the_loop(journal: Journal) -> None:
+@on_a_loop
+async def test_threads_ask_on_the_loop(journal: Journal) -> None:
     """Journal, slots and connections belong to the loop's thread; a thread of DSPy's tools only waits there."""
     asked_in: list[str] = []
 
@@ -356,10 +335,7 @@ def test_threads_ask_on_the_loop(journal: Journal) -> None:
             asked_in.append(threading.current_thread().name)
             return super().__call__(request)
 
-    async def scene() -> lm15.Response:
-        loop = asyncio.get_running_loop()
-        engine = OllamaEngine(AsyncOllamaEngine(Noting().replies(journal), WINDOW), loop)
-        return await asyncio.to_thread(engine.complete, REQUEST)
-
-    assert asyncio.run(scene()).message.text == "Fine."
+    loop = asyncio.get_running_loop()
+    engine = OllamaEngine(AsyncOllamaEngine(Noting().replies(journal), WINDOW), loop)
+    assert (await asyncio.to_thread(engine.complete, REQUEST)).message.text == "Fine."
     assert asked_in == [threading.main_thread().name]

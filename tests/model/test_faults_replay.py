@@ -25,6 +25,7 @@ from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.server import Fault
 from skills_dspy.model.steps import reply_limits
 from skills_dspy.store.journal import Journal
+from tests.helpers.loops import answered
 from tests.helpers.making import a_config, a_program, a_spec
 
 Faulty = Callable[..., AbstractContextManager[str]]
@@ -69,16 +70,9 @@ class Patient:
         self.pauses.append(pause)
 
 
-def chat(server: OllamaServer, payload: dict[str, Any] = PAYLOAD) -> dict[str, Any]:
+def chat(server: OllamaServer) -> dict[str, Any]:
     """One reply."""
-
-    async def main() -> dict[str, Any]:
-        try:
-            return await server.chat(payload)
-        finally:
-            await server.close()
-
-    return asyncio.run(main())
+    return answered(server, server.chat(PAYLOAD))
 
 
 def ask(server: OllamaServer, journal: Path, step: str, inputs: dict[str, Any]) -> tuple[Answer | Failed, Meter]:

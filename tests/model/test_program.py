@@ -89,7 +89,7 @@ def test_inputs_are_exactly_those_of_the_signature(inputs: dict[str, Any]) -> No
 
 def prints_of(program: SkillsProgram) -> dict[str, str]:
     """The fingerprint of every step."""
-    return {name: fingerprint(predictor, the_adapter()) for name, predictor in program.named_predictors()}
+    return {name: fingerprint(predictor) for name, predictor in program.named_predictors()}
 
 
 def test_every_prompt_has_a_fingerprint_of_its_own() -> None:
@@ -102,28 +102,27 @@ def test_every_prompt_has_a_fingerprint_of_its_own() -> None:
 
 def test_a_fingerprint_changes_with_the_prompt() -> None:
     """Instructions, demos, the words for a field and the bounds of a list: each makes another prompt."""
-    adapter = the_adapter()
     before = SkillsProgram(3)
     judge = before.judge_question_freeform
     signature = judge.signature
-    seen = {fingerprint(judge, adapter)}
+    seen = {fingerprint(judge)}
     for changed in (
         signature.with_instructions("Judge."),
         signature.with_updated_fields("question", desc="what is asked"),
         signature.with_updated_fields("rating", desc="0 or 1"),
         signature.append("mood", dspy.OutputField(desc="how it sounds"), str),
     ):
-        seen.add(fingerprint(dspy.Predict(changed), adapter))
+        seen.add(fingerprint(dspy.Predict(changed)))
     assert len(seen) == 5
     for demos in ([INPUTS | REPLY], [INPUTS | REPLY] * 2, [INPUTS | REPLY | {"rating": 0}]):
         judge.demos = demos
-        seen.add(fingerprint(judge, adapter))
+        seen.add(fingerprint(judge))
     assert len(seen) == 8
     loose = SkillsProgram(3).write_questions_freeform
-    seen |= {fingerprint(loose, adapter)}
+    seen |= {fingerprint(loose)}
     # A bound that only the grammar knows, and no word of the prompt: blank questions are allowed.
     loose.signature = loose.signature.with_updated_fields("questions", Annotated[list[str], Len(3, 3)])
-    seen |= {fingerprint(loose, adapter)}
+    seen |= {fingerprint(loose)}
     assert len(seen) == 10
     three, four = prints_of(SkillsProgram(3)), prints_of(SkillsProgram(4))
     assert [name for name in STEPS if three[name] != four[name]] == ["write_questions_freeform", "write_questions_grounded"]

@@ -1,7 +1,7 @@
 """Where a reply comes from: the journal first, then a recording or the server, and into the journal before it is used."""
 
 import asyncio
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from skills_dspy.model.hosts.slots import Slots
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.store.journal import Journal, JournaledReply, JournalReader, request_digest
+from tests.helpers.loops import on_a_loop
 from tests.helpers.making import a_config, idle
 
 PAYLOAD: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Why?"}], "options": {"seed": 1}}
@@ -57,26 +58,16 @@ def a_call(place: int = 0) -> Call:
     return Call("judge_pair_freeform", lambda: (place,))
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """An empty journal."""
-    with Journal.open(tmp_path / "journal.sqlite") as journal:
-        yield journal
-
-
-def test_a_reply_is_asked_for_once(journal: Journal) -> None:
+@on_a_loop
+async def test_a_reply_is_asked_for_once(journal: Journal) -> None:
     """The second time the journal has it: the server is not asked, and the meter tells the one from the other."""
     host, meter, call = Host(), Meter(), a_call()
     replies = Replies(journal, host.server(), Slots(2), meter)
-
-    async def twice() -> list[dict[str, Any]]:
-        return [await replies.fetch(PAYLOAD, call), await replies.fetch(PAYLOAD, a_call())]
-
-    first, second = asyncio.run(twice())
-    assert first == second == body_of("reply 1")
+    assert await replies.fetch(PAYLOAD, call) == body_of("reply 1")
+    assert await replies.fetch(PAYLOAD, a_call()) == body_of("reply 1")
     assert host.asked == 1
     assert call.digest == request_digest(PAYLOAD)
-    counts = {"judge_pair_freeform": 1}
+    counts = Counter({"judge_pair_freeform": 1})
     assert meter == Meter(live=1, remembered=1, prompt_tokens=10, output_tokens=3, by_step=counts)
 
 
@@ -86,72 +77,59 @@ def test_what_is_counted_of_a_reply_without_counts() -> None:
     meter.count("a", {})
     meter.count("a", {"prompt_eval_count": None, "eval_count": 4})
     meter.count("a", {"prompt_eval_count": -1, "eval_count": "many"})
-    assert meter == Meter(live=3, output_tokens=4, by_step={"a": 3})
+    assert meter == Meter(live=3, output_tokens=4, by_step=Counter(a=3))
 
 
-def test_a_reply_is_on_the_disk_before_it_is_used(journal: Journal, tmp_path: Path) -> None:
+@on_a_loop
+async def test_a_reply_is_on_the_disk_before_it_is_used(journal: Journal, tmp_path: Path) -> None:
     """Whoever reads the file in that moment finds the reply with its request and its step."""
-
-    async def scene() -> None:
-        replies = Replies(journal, Host().server(), Slots(1), Meter(), clock=iter([1.0, 2.0, 5.0]).__next__)
-        body = await replies.fetch(PAYLOAD, a_call())
-        with JournalReader.open(tmp_path / "journal.sqlite") as other:
-            kept = other.full(request_digest(PAYLOAD))
-        # Three seconds: the wait for a slot is not counted, only the server's own time.
-        assert kept == JournaledReply(request_digest(PAYLOAD), PAYLOAD, body, "judge_pair_freeform", 5.0, 3.0)
-
-    asyncio.run(scene())
+    replies = Replies(journal, Host().server(), Slots(1), Meter(), clock=iter([1.0, 2.0, 5.0]).__next__)
+    body = await replies.fetch(PAYLOAD, a_call())
+    with JournalReader.open(tmp_path / "journal.sqlite") as other:
+        kept = other.full(request_digest(PAYLOAD))
+    # Three seconds: the wait for a slot is not counted, only the server's own time.
+    assert kept == JournaledReply(request_digest(PAYLOAD), PAYLOAD, body, "judge_pair_freeform", 5.0, 3.0)
 
 
-def test_of_two_equal_requests_the_first_reply_stands(journal: Journal) -> None:
+@on_a_loop
+async def test_of_two_equal_requests_the_first_reply_stands(journal: Journal) -> None:
     """Both were under way at once, and the server gave two replies: both get the one that is in the journal."""
-
-    async def scene() -> None:
-        host = Host()
-        host.gate = asyncio.Event()
-        replies = Replies(journal, host.server(), Slots(2), Meter())
-        asking = [asyncio.create_task(replies.fetch(PAYLOAD, a_call())) for _ in range(2)]
-        await idle()
-        assert host.asked == 2
-        host.gate.set()
-        first, second = await asyncio.gather(*asking)
-        assert first == second == journal.get(request_digest(PAYLOAD))
-
-    asyncio.run(scene())
+    host = Host()
+    host.gate = asyncio.Event()
+    replies = Replies(journal, host.server(), Slots(2), Meter())
+    asking = [asyncio.create_task(replies.fetch(PAYLOAD, a_call())) for _ in range(2)]
+    await idle()
+    assert host.asked == 2
+    host.gate.set()
+    first, second = await asyncio.gather(*asking)
+    assert first == second == journal.get(request_digest(PAYLOAD))
 
 
-def test_the_journal_needs_no_slot(journal: Journal) -> None:
+@on_a_loop
+async def test_the_journal_needs_no_slot(journal: Journal) -> None:
     """What is known is there at once, however many wait for the server."""
-
-    async def scene() -> None:
-        slots = Slots(1)
-        replies = Replies(journal, Host().server(), slots, Meter())
-        body = await replies.fetch(PAYLOAD, a_call())
-        async with slots.take(lambda: (0,)):
-            assert await replies.fetch(PAYLOAD, a_call()) == body
-
-    asyncio.run(scene())
+    slots = Slots(1)
+    replies = Replies(journal, Host().server(), slots, Meter())
+    body = await replies.fetch(PAYLOAD, a_call())
+    async with slots.take(lambda: (0,)):
+        assert await replies.fetch(PAYLOAD, a_call()) == body
 
 
-def test_the_server_is_asked_in_the_order_of_ranks(journal: Journal) -> None:
+@on_a_loop
+async def test_the_server_is_asked_in_the_order_of_ranks(journal: Journal) -> None:
     """A call waits with its own rank."""
-
-    async def scene() -> None:
-        slots = Slots(1)
-        host = Host()
-        replies = Replies(journal, host.server(), slots, Meter())
-        async with slots.take(lambda: (0,)):
-            asking = [
-                asyncio.create_task(replies.fetch({**PAYLOAD, "options": {"seed": place}}, a_call(place)))
-                for place in (3, 1, 2)
-            ]
-            await idle()
-            assert slots.waiting == 3
-            assert host.asked == 0
-        texts = [body["message"]["content"] for body in await asyncio.gather(*asking)]
-        assert texts == ["reply 3", "reply 1", "reply 2"]
-
-    asyncio.run(scene())
+    slots = Slots(1)
+    host = Host()
+    replies = Replies(journal, host.server(), slots, Meter())
+    async with slots.take(lambda: (0,)):
+        asking = [
+            asyncio.create_task(replies.fetch({**PAYLOAD, "options": {"seed": place}}, a_call(place))) for place in (3, 1, 2)
+        ]
+        await idle()
+        assert slots.waiting == 3
+        assert host.asked == 0
+    texts = [body["message"]["content"] for body in await asyncio.gather(*asking)]
+    assert texts == ["reply 3", "reply 1", "reply 2"]
 
 
 def test_a_fault_of_the_server_leaves_no_reply(journal: Journal) -> None:

@@ -20,15 +20,21 @@ from skills_dspy.model.served_embedder import ServedEmbedder
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import OpenAIServer
 from skills_dspy.store.journal import Journal
+from tests.helpers.loops import on_a_loop
 from tests.model.server.test_ollama import HOST, settings
 
 LONG = "x " * 1000
 
 
-class Wire:
-    """An Ollama with one embedding model, whose vectors say how long a text is."""
+Answer = Callable[[str], httpx.Response | None]
+TOO_LONG = httpx.Response(400, json={"error": "the input length exceeds the context length"})
 
-    def __init__(self, digest: str = "d" * 64) -> None:
+
+class Wire:
+    """An Ollama with one embedding model, whose vectors say how long a text is, but for texts to which `answers` answers."""
+
+    def __init__(self, answers: Answer = lambda _: None, digest: str = "d" * 64) -> None:
+        self.answers = answers
         self.asked: list[dict[str, Any]] = []
         self.at_once = self.most = 0
         self._models = {"models": [{"model": "all-minilm:latest", "digest": digest, "size": 1}]}
@@ -43,33 +49,15 @@ class Wire:
         self.most = max(self.most, self.at_once)
         await asyncio.sleep(0)
         self.at_once -= 1
-        if asked["input"] == LONG and asked.get("truncate") is False:
-            return httpx.Response(400, json={"error": "the input length exceeds the context length"})
-        return httpx.Response(200, json={"embeddings": [[3.0 * len(asked["input"]), 4.0 * len(asked["input"])]]})
+        text = asked["input"]
+        if text == LONG and asked.get("truncate") is False:
+            return TOO_LONG
+        return self.answers(text) or the_vector([3.0 * len(text), 4.0 * len(text)])
 
 
-class OllamaThatRefuses(Wire):
-    """Finds every text too long."""
-
-    async def __call__(self, request: httpx.Request) -> httpx.Response:
-        """One answer."""
-        if request.url.path == "/api/tags":
-            return await super().__call__(request)
-        return httpx.Response(400, json={"error": "the input length exceeds the context length"})
-
-
-class Vectorless(Wire):
-    """Answers some texts with this in place of a vector."""
-
-    def __init__(self, which: Callable[[str], bool], vector: list[float]) -> None:
-        super().__init__()
-        self._which, self._vector = which, vector
-
-    async def __call__(self, request: httpx.Request) -> httpx.Response:
-        """One answer."""
-        if request.url.path == "/api/tags" or not self._which(json.loads(request.content)["input"]):
-            return await super().__call__(request)
-        return httpx.Response(200, content=json.dumps({"embeddings": [self._vector]}))
+def the_vector(vector: list[float]) -> httpx.Response:
+    """The answer with this in place of a vector."""
+    return httpx.Response(200, content=json.dumps({"embeddings": [vector]}))
 
 
 def nobody(request: httpx.Request) -> httpx.Response:
@@ -99,22 +87,19 @@ def test_a_prefix_says_whose_model_it_is(name: str, found: tuple[str, str] | Non
     assert served(name) == found
 
 
-def test_vectors_are_unit_vectors_of_the_digest_and_nothing_is_cut() -> None:
+@on_a_loop
+async def test_vectors_are_unit_vectors_of_the_digest_and_nothing_is_cut() -> None:
     """One request for each text, one after the other however many ask at once, and `truncate` is off."""
     wire = Wire()
     embedder: LiveEmbedder = an_embedder(wire)
-
-    async def scene() -> None:
-        one, two = await asyncio.gather(embedder.embed(["a", "bcd"]), embedder.embed(["ef"]))
-        assert one.dtype == np.float32
-        assert np.array_equal(np.concatenate([one, two]), np.array([[0.6, 0.8]] * 3, np.float32))
-        assert embedder.weights == "d" * 64
-        with pytest.raises(ValueError, match="blank"):
-            await embedder.embed(["a", " "])
-        assert len(await embedder.embed([])) == 0
-        await embedder.close()
-
-    asyncio.run(scene())
+    one, two = await asyncio.gather(embedder.embed(["a", "bcd"]), embedder.embed(["ef"]))
+    assert one.dtype == np.float32
+    assert np.array_equal(np.concatenate([one, two]), np.array([[0.6, 0.8]] * 3, np.float32))
+    assert embedder.weights == "d" * 64
+    with pytest.raises(ValueError, match="blank"):
+        await embedder.embed(["a", " "])
+    assert len(await embedder.embed([])) == 0
+    await embedder.close()
     assert sorted(asked["input"] for asked in wire.asked) == ["a", "bcd", "ef"]
     assert {asked["truncate"] for asked in wire.asked} == {False}
     assert wire.most == 1
@@ -133,10 +118,8 @@ def test_a_text_that_is_too_long_is_named_with_what_to_do(before: tuple[str, ...
 @pytest.mark.parametrize("vector", [[], [0.0, 0.0], [math.nan, 1.0]])
 def test_what_is_no_vector_is_refused(vector: list[float]) -> None:
     """As a chat model gives it, or a broken server."""
-
-    wire = Vectorless(lambda _: True, vector)
     with pytest.raises(ServerError, match="gave no vector for a text; is all-minilm an embedding model"):
-        asyncio.run(an_embedder(wire).embed(["a"]))
+        asyncio.run(an_embedder(Wire(lambda _: the_vector(vector))).embed(["a"]))
 
 
 @pytest.mark.parametrize("vector", [[], [0.0, 0.0], [math.nan, 1.0]])
@@ -146,7 +129,7 @@ def test_a_text_whose_vector_is_none_is_given_up_whatever_was_asked_before(
 ) -> None:
     """A plain text has one now, so it is that text's fault."""
     with pytest.raises(Unanswered, match="ollama:all-minilm has no vector of the text that begins with 'odd'"):
-        asyncio.run(an_embedder(Vectorless(lambda text: text == "odd", vector)).embed([*before, "odd"]))
+        asyncio.run(an_embedder(Wire(lambda text: the_vector(vector) if text == "odd" else None)).embed([*before, "odd"]))
 
 
 CHATS = r"gives no vectors, as a chat model does not \(.* answered {}: .*\): name an embedding model there .* or take the local"
@@ -154,15 +137,9 @@ CHATS = r"gives no vectors, as a chat model does not \(.* answered {}: .*\): nam
 
 def test_a_chat_model_of_an_ollama_is_said_with_what_to_do() -> None:
     """At once, in our words around the server's."""
-    wire = Wire()
-
-    def chats(request: httpx.Request) -> Any:
-        if request.url.path == "/api/tags":
-            return wire(request)
-        return httpx.Response(501, json={"error": "This server does not support embeddings. Start it with `--embeddings`"})
-
+    chats = httpx.Response(501, json={"error": "This server does not support embeddings. Start it with `--embeddings`"})
     with pytest.raises(EmbedderMissing, match="ollama:all-minilm at .* " + CHATS.format(501)):
-        asyncio.run(an_embedder(chats).embed(["a"]))
+        asyncio.run(an_embedder(Wire(lambda _: chats)).embed(["a"]))
 
 
 @pytest.mark.parametrize(
@@ -207,7 +184,7 @@ def test_what_was_journaled_needs_no_server_and_other_weights_are_refused(tmp_pa
 
 def test_a_server_that_finds_every_text_too_long_is_said_with_the_run(tmp_path: Path) -> None:
     """Whose folder has the task's name."""
-    wire, folder = OllamaThatRefuses(), Path("output/foxes")
+    wire, folder = Wire(lambda _: TOO_LONG), Path("output/foxes")
     with Journal.open(tmp_path / "j.sqlite") as journal, pytest.raises(ContextTooLong, match=r"^output/foxes: ollama:all-mini"):
         asyncio.run(RememberedVectors(an_embedder(wire), journal, None, folder).embed([LONG]))
 
@@ -269,20 +246,10 @@ def test_what_servers_say_of_a_text_that_is_too_long_is_understood(status: int, 
 
 
 @pytest.mark.parametrize(("sees", "expected"), [(True, "all"), (False, "some")])
-def test_what_a_servers_model_reads_is_tried_once(sees: bool, expected: str) -> None:
+@on_a_loop
+async def test_what_a_servers_model_reads_is_tried_once(sees: bool, expected: str) -> None:
     """Two questions in each of three rare scripts: a model that gives both one vector does not read all."""
-    asked: list[str] = []
-
-    def wire(request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/api/tags":
-            return httpx.Response(200, json={"models": [{"model": "all-minilm:latest", "digest": "d" * 64}]})
-        asked.append(json.loads(request.content)["input"])
-        return httpx.Response(200, json={"embeddings": [[1.0, float(sees and len(asked) % 2)]]})
-
+    wire = Wire(lambda _: the_vector([1.0, float(sees and len(wire.asked) % 2)]))
     embedder = an_embedder(wire)
-
-    async def twice() -> list[str]:
-        return [await embedder.sight(), await embedder.sight()]
-
-    assert asyncio.run(twice()) == [expected] * 2
-    assert asked == [text for pair in RARE_PAIRS for text in pair]
+    assert [await embedder.sight(), await embedder.sight()] == [expected] * 2
+    assert [asked["input"] for asked in wire.asked] == [text for pair in RARE_PAIRS for text in pair]

@@ -110,6 +110,6 @@ def test_adding_a_step(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     prompt = adapter.format(program.predictor("tag_tone").signature, [], asked)[-1]["content"]
     assert all(text in prompt for text in ("Foxes.", spec.seeds(kind)[0].question, "Why?"))
     assert reply_limits(spec, config)["tag_tone"] == 77
-    assert needs(spec, config, program, adapter)["tag_tone"].prompt > 77
-    assert "tone" in prompt_fingerprints(spec, config, program, adapter)[kind]
+    assert needs(spec, config, program)["tag_tone"].prompt > 77
+    assert "tone" in prompt_fingerprints(spec, config, program)[kind]
     assert step.rejects({"tone": "rude", "explanation": "It shouts."}, config) == "tone is rude: It shouts."

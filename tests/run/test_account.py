@@ -24,7 +24,7 @@ from skills_dspy.run.account import (
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import RUN_FORMAT
 from skills_dspy.tasks.spec import TaskSpec
-from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec, the_adapter
+from tests.helpers.making import FREEFORM, GROUNDED, a_config, a_program, a_spec
 
 MODELS: dict[Role, Model] = {role: Model("m", "digest", 8192) for role in ROLES}
 PROMPTS = {"freeform": {"judge_question": "aa", "judge_pair": "bb"}}
@@ -154,19 +154,19 @@ def test_a_run_goes_on_with_the_names_of_its_models(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tagging", ["separate", "fused"])
 def test_prompts_by_kind_and_stage(tagging: str) -> None:
     """Only kinds that the task has; every stage that asks a model has the print of the prompt that serves it."""
-    config, program, adapter = a_config({"tagging": tagging, "draws": {"variety": "off"}}), a_program(), the_adapter()
-    planned = prompt_fingerprints(a_spec([FREEFORM], description=""), a_config(), program, adapter)
+    config, program = a_config({"tagging": tagging, "draws": {"variety": "off"}}), a_program()
+    planned = prompt_fingerprints(a_spec([FREEFORM], description=""), a_config(), program)
     assert list(planned["task"]) == ["write_description", "plan_variety"]
-    assert list(prompt_fingerprints(a_spec([FREEFORM]), config, program, adapter)) == ["freeform"]
-    prints = prompt_fingerprints(a_spec([GROUNDED, FREEFORM]), config, program, adapter)
+    assert list(prompt_fingerprints(a_spec([FREEFORM]), config, program)) == ["freeform"]
+    prints = prompt_fingerprints(a_spec([GROUNDED, FREEFORM]), config, program)
     assert list(prints) == ["freeform", "grounded"]
     fused = {"difficulty", "category"} if tagging == "fused" else set()
     assert set(prints["grounded"]) == set(STAGES) - {"dedup", *SCREENING, *HABITS} - fused
     assert set(prints["freeform"]) == set(prints["grounded"]) - {"write_context", "judge_context"}
-    assert prints["freeform"]["judge_pair"] == fingerprint(program.judge_pair_freeform, adapter)
-    assert prints["grounded"]["judge_pair"] == fingerprint(program.judge_pair_grounded, adapter)
+    assert prints["freeform"]["judge_pair"] == fingerprint(program.judge_pair_freeform)
+    assert prints["grounded"]["judge_pair"] == fingerprint(program.judge_pair_grounded)
     tagger = program.tag_fused if tagging == "fused" else program.tag_instruction_quality
-    assert prints["freeform"]["instruction_quality"] == fingerprint(tagger, adapter)
+    assert prints["freeform"]["instruction_quality"] == fingerprint(tagger)
 
 
 def test_what_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ from evals.teacher.server import make_app
 from skills_dspy.base.errors import RequestError
 from skills_dspy.cli.main import start
 from skills_dspy.commands.export.facts import facts_of
-from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.embedding.embedder import SentenceEmbedder
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.run.account import prompt_fingerprints
@@ -65,7 +64,7 @@ def test_the_demo_was_recorded_with_todays_prompts() -> None:
     for recorded in the_demo().values():
         program = SkillsProgram(recorded.spec.num_questions_to_generate_per_prompt)
         then = json.loads(recorded.paths.run_json.read_text("utf-8"))["inputs"]["prompts"]
-        assert prompt_fingerprints(recorded.spec, recorded.config, program, SkillsAdapter()) == then
+        assert prompt_fingerprints(recorded.spec, recorded.config, program) == then
 
 
 def test_the_demo_gives_what_was_asked_for(whole: Bytes) -> None:

@@ -16,7 +16,7 @@ import dspy
 from skills_dspy.base.config import ROLES, Role, RunConfig
 from skills_dspy.base.errors import EmbedderMissing, ModelMissing, ThinkingRefused, Unanswered
 from skills_dspy.base.thinking import THINK_FIELD, Think
-from skills_dspy.commands.check.sample_prompts import estimate_of, messages_of, sample_inputs
+from skills_dspy.commands.check.sample_prompts import messages_of, sample_inputs
 from skills_dspy.commands.check.speed import Counts, Together, Trial, counts_of, most_at_once
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.ask import Failed
@@ -25,7 +25,7 @@ from skills_dspy.model.description import PLACEHOLDER, described, undescribed
 from skills_dspy.model.embedding.weights import WeightsFolder, find_model
 from skills_dspy.model.engine import asker_for
 from skills_dspy.model.hosts.slots import Slots
-from skills_dspy.model.program import QUIET, SkillsProgram
+from skills_dspy.model.program import QUIET, SkillsProgram, estimate_of
 from skills_dspy.model.replies import Meter, Replies
 from skills_dspy.model.server.server import Model, Server
 from skills_dspy.model.soft import RATING_STEPS, rated, soft_of
@@ -63,8 +63,7 @@ async def survey(
 
 def fit(specs: Sequence[TaskSpec], config: RunConfig, models: Mapping[str, Model]) -> tuple[dict[Role, int], dict[str, Need]]:
     """Each role's window, and the longest prompt of each model; ContextTooLong or ConfigError as `choose_windows` has it."""
-    adapter = SkillsAdapter()
-    wanted = [needs(spec, config, SkillsProgram(spec.num_questions_to_generate_per_prompt), adapter) for spec in specs]
+    wanted = [needs(spec, config, SkillsProgram(spec.num_questions_to_generate_per_prompt)) for spec in specs]
     windows = choose_windows(wanted, config, {name: model.context_length for name, model in models.items()})
     every = sorted((need for steps in wanted for need in steps.values()), key=lambda need: need.total)
     return windows, {name: [n for n in every if config.model_for(STEPS[n.step].role) == name][-1] for name in models}
@@ -173,7 +172,7 @@ class Preflight:
                 fault = failed
         last = list(heard.entries.values())[-1] if heard.entries else JournaledReply("", {}, {"message": {}}, step, 0.0, 0.0)
         said, counts = said_in(last.reply, last.request), counts_of(last.reply, last.seconds)
-        estimate = estimate_of(messages_of(self._spec, self._kind, STEPS[step], number, self._program, self._adapter))
+        estimate = estimate_of(messages_of(self._spec, self._kind, STEPS[step], number, self._program))
         if step == DESCRIBE.name:
             # A run would end here if it failed; the rest is tried all the same, but never with a blank.
             self._spec = described(self._spec, said.text.strip() if fault is None else PLACEHOLDER)
@@ -233,7 +232,7 @@ class Preflight:
         }
         payload = {
             "model": self._config.model_for(role),
-            "messages": messages_of(self._spec, self._kind, STEPS[step], number, self._program, self._adapter),
+            "messages": messages_of(self._spec, self._kind, STEPS[step], number, self._program),
             "options": options,
             "keep_alive": settings.keep_alive,
             **THINK_FIELD[settings.think],

@@ -1,48 +1,32 @@
 """Prompts as a run sends them, with seeds standing where the model's own writing will stand."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.records import Kind
-from skills_dspy.base.tokens import estimate_tokens
-from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.description import PLACEHOLDER, described, examples_in_turn, undescribed
 from skills_dspy.model.exhibits import Exercise, fitting, fitting_by_words
-from skills_dspy.model.program import SkillsProgram
+from skills_dspy.model.program import SkillsProgram, estimate_of, prompt_of
 from skills_dspy.model.steps import DESCRIBE, PLAN, Step, inputs, way
 from skills_dspy.pipeline.draw import plan_draw, seed_examples
 from skills_dspy.pipeline.variety import planned
 from skills_dspy.tasks.spec import TaskSpec
 
-_PER_MESSAGE = 16
-"""Tokens of a chat template around one message, at most, as windows.py has it."""
-
 
 def prompt_estimates(spec: TaskSpec, config: RunConfig) -> dict[tuple[str, str], int]:
     """Kind and step to the estimated tokens of a prompt; a description that is still to be derived has the usual length."""
     spec = described(spec, PLACEHOLDER) if undescribed(spec) else spec
-    program, adapter = SkillsProgram(spec.num_questions_to_generate_per_prompt), SkillsAdapter()
+    program = SkillsProgram(spec.num_questions_to_generate_per_prompt)
     return {
-        (kind, step.name): estimate_of(messages_of(spec, kind, step, 0, program, adapter))
+        (kind, step.name): estimate_of(messages_of(spec, kind, step, 0, program))
         for kind in dict.fromkeys(seed.kind for seed in spec.seed_examples)
         for step in way(kind, config.tagging)
     }
 
 
-def estimate_of(messages: Sequence[Mapping[str, Any]]) -> int:
-    """The estimated tokens of a prompt."""
-    return sum(estimate_tokens(message["content"]) + _PER_MESSAGE for message in messages)
-
-
-def messages_of(
-    spec: TaskSpec, kind: Kind, step: Step, number: int, program: SkillsProgram, adapter: SkillsAdapter
-) -> list[dict[str, Any]]:
+def messages_of(spec: TaskSpec, kind: Kind, step: Step, number: int, program: SkillsProgram) -> list[dict[str, Any]]:
     """A prompt as it is sent."""
-    predictor = program.predictor(step.name)
-    return adapter.format(
-        predictor.signature, [dict(demo) for demo in predictor.demos], sample_inputs(spec, kind, step, number)
-    )
+    return prompt_of(program.predictor(step.name), sample_inputs(spec, kind, step, number))
 
 
 def sample_inputs(spec: TaskSpec, kind: Kind, step: Step, number: int = 0, subject: Exercise | None = None) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from skills_dspy.base.errors import SpecError
 from skills_dspy.base.records import Frozen, SeedExample
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.commands.check.vectors import unread_seeds
-from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import needs
 from skills_dspy.model.program import SkillsProgram
 from skills_dspy.model.steps import STEPS
@@ -80,7 +79,6 @@ class _Desk:
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
-        self._adapter = SkillsAdapter()
         self._program = cache(SkillsProgram)
         self._tasks: list[ParsedTask] = []
 
@@ -113,7 +111,7 @@ class _Desk:
         """A task's row, and a finding when its longest prompt does not fit."""
         spec, config = task.spec, self._config
         longest = max(spec.seed_examples, key=_tokens)
-        all_needs = needs(spec, config, self._program(spec.num_questions_to_generate_per_prompt), self._adapter)
+        all_needs = needs(spec, config, self._program(spec.num_questions_to_generate_per_prompt))
         windows = {step: config.role(STEPS[step].role).num_ctx or config.max_num_ctx for step in all_needs}
         step, need = max(all_needs.items(), key=lambda pair: pair[1].total / windows[pair[0]])
         kinds = sorted({seed.kind for seed in spec.seed_examples})

@@ -80,7 +80,6 @@ class OldRun:
     draws: Sequence[OldDraw]
     program: SkillsProgram
     prompts: Mapping[str, Mapping[str, str]]
-    adapter: SkillsAdapter
     screen: TaskScreen | None = None
 
     def at(self, place: tuple[int, int]) -> OldRow:
@@ -153,7 +152,7 @@ async def decide_again(
     )
     paired = None
     try:
-        with dspy.context(adapter=again.adapter, **QUIET):
+        with dspy.context(adapter=SkillsAdapter(), **QUIET):
             await run.run()
             if pairing is not None:
                 paired = await pair_up(ledger.shorts, pairing, _flow(again, answering, meter), config, meter)
@@ -172,7 +171,7 @@ def _flow(again: OldRun, answering: Answering, meter: Meter, past: "_Past | None
     spec, names = recorded.prompted, {role: model.name for role, model in recorded.models.items()}
     asking = (answering.windows, answering.replies(meter), reply_limits(spec, config), recorded.seed, spec.task_name)
     asker = asker_for(again.program, config, names, *asking, residue_look(config.screens, spec))
-    return Flow(spec, config, asker, again.screen, past, instructions_of(again.program, again.adapter))
+    return Flow(spec, config, asker, again.screen, past, instructions_of(again.program))
 
 
 class _Past:

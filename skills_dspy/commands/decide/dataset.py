@@ -16,7 +16,6 @@ from skills_dspy.commands.decide.decided import FILLED_BY, Prepared, decided_jso
 from skills_dspy.commands.decide.old_rows import read_old_rows, replanned
 from skills_dspy.commands.decide.pairs import Pairing
 from skills_dspy.commands.decide.thresholds import Bounds, decided_config, short_digest
-from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.context_window import choose_windows, needs
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.vectors import JournalVectors
@@ -230,11 +229,11 @@ def _check_target(target: Path) -> None:
 
 
 def _again(prepared: Prepared) -> OldRun:
-    recorded, noted, adapter = prepared.recorded, prepared.noted, SkillsAdapter()
+    recorded, noted = prepared.recorded, prepared.noted
     program = SkillsProgram(recorded.spec.num_questions_to_generate_per_prompt)
     if recorded.program is not None:
         recorded.program.apply(program)
-    prompts = prompt_fingerprints(recorded.spec, recorded.config, program, adapter)
+    prompts = prompt_fingerprints(recorded.spec, recorded.config, program)
     then = {} if noted.inputs is None else noted.inputs.prompts
     differing = [
         f"{kind} {stage}"
@@ -254,7 +253,7 @@ def _again(prepared: Prepared) -> OldRun:
             "with `run --replay` and give the directory that this makes"
         )
     draws = replanned(draws, recorded.prompted, recorded.seed, recorded.config.draws.window)
-    return OldRun(prepared, draws, program, prompts, adapter)
+    return OldRun(prepared, draws, program, prompts)
 
 
 @asynccontextmanager
@@ -266,7 +265,7 @@ async def _answering(request: DecideRequest, again: OldRun, server: Server | Non
         return
     known = again.prepared.noted.content
     # Those of the run, which the same models have answered; they decide no reply.
-    windows = known.get("windows") or choose_windows([needs(recorded.spec, config, again.program, again.adapter)], config, {})
+    windows = known.get("windows") or choose_windows([needs(recorded.spec, config, again.program)], config, {})
     JournalReader.open(recorded.paths.journal).close()  # there has to be one: opening it to write would begin another
     with Journal.open(recorded.paths.journal) as journal:
         source = _LateServer(server, journal, recorded, known["server"], request.note)

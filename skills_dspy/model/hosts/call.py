@@ -1,6 +1,7 @@
 """One request of a step on its way, from who asks to who answers."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Call:
     lane: Any = None
     failed_at: list[Any] = field(default_factory=list)
     handed_over: int = 0
-    faults: dict[str, int] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
 
 
 CURRENT_CALL: ContextVar[Call] = ContextVar("skills_dspy_call")

@@ -24,10 +24,6 @@ class HandedOver(Exception):
     """A request failed at one host and is to be asked of another, which is well."""
 
 
-def _every(_: str) -> bool:
-    return True
-
-
 @dataclass(slots=True, eq=False)
 class Lane:
     """One host's slots.
@@ -50,7 +46,7 @@ class Lane:
     count: int
     host: Host | None = None
     name: str = ""
-    serves: Callable[[str], bool] = _every
+    serves: Callable[[str], bool] = lambda _: True
     limit: int = -1
     loaded: list[str] = field(default_factory=list)
     room: int | None = None

@@ -32,7 +32,7 @@ _FAILED = 2
 
 
 class Member:
-    """One host: its server, its lane, the roles that ask it.
+    """One host: its server, its lane, the roles that ask it. `Hosts` gives it its place among the others.
 
     Args:
         make: its server, which tells its faults to what it is given.
@@ -40,6 +40,13 @@ class Member:
         roles, models: those that ask it, and theirs.
         on_fault: hears of faults that no other host can help with.
     """
+
+    slots: Slots
+    """The queue of all hosts."""
+    back: Callable[["Member"], Awaitable[bool]]
+    """Whether it may be asked again, now that it answers."""
+    tell: Callable[[str], None]
+    """Hears when it goes, comes back or is left out."""
 
     def __init__(
         self,
@@ -54,9 +61,6 @@ class Member:
         self.lane, self.roles, self.models = lane, roles, models
         self.server = make(self._failed)
         self.name = self.server.host
-        self.slots: Slots | None = None
-        self.back: Callable[[Member], Awaitable[bool]] | None = None
-        self.tell: Callable[[str], None] = _LOG.warning
         self._config, self._on_fault, self._sleep = config, on_fault, sleep
         self._delay, self._in_a_row, self._told = config.backoff_first, 0, False
         self._seen: set[str] = set()
@@ -77,16 +81,16 @@ class Member:
         self._delay, self._in_a_row = self._config.backoff_first, 0
         if self.lane.limit != self.lane.count:
             self.lane.limit, self.lane.why = self.lane.count, ""
-            self._look_again()
+            self.slots.look_again()
         if (model := str(payload.get("model", ""))) not in self._seen and len(self.models) > 1:
             self._seen.add(model)
             await self._see_what_is_loaded()
-        return body if self.slots is None or len(self.slots.lanes) == 1 else {**body, "host": self.name}
+        return body if len(self.slots.lanes) == 1 else {**body, "host": self.name}
 
     async def _answered_in_time(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply; HandedOver where it takes so much longer than others that the host may hang, and another may be asked."""
         call = CURRENT_CALL.get(None)
-        if self.slots is None or call is None or len(self.slots.lanes) == 1:
+        if call is None or len(self.slots.lanes) == 1:
             return await self.server.chat(payload)
         asked = asyncio.ensure_future(self.server.chat(payload))
         try:
@@ -104,7 +108,6 @@ class Member:
 
         What other steps take says nothing of this one: while no reply to it is known, it may take as long as any request.
         """
-        assert self.slots is not None
         known = [mean for lane in (self.lane, *self.slots.lanes) if (mean := lane.own_seconds(step)) is not None]
         return max(LONG, _HANGS * known[0]) if known else self._config.timeout * self.lane.count
 
@@ -119,7 +122,7 @@ class Member:
             "(without --restart): it goes on where it stopped."
         )
         self.tell(f"{self.name} is left out from now on: {why}.")
-        self._look_again()
+        self.slots.look_again()
 
     def away(self, why: str, *, told: bool = True) -> None:
         """Ask it nothing until it answers again; that is told, unless it is only busy."""
@@ -141,7 +144,7 @@ class Member:
         self.lane.faults += 1
         call = CURRENT_CALL.get(None)
         if call is not None:
-            call.faults[self.name] = call.faults.get(self.name, 0) + 1
+            call.faults[self.name] += 1
         # Where it failed before is better than where nobody answers; but it may be the prompt that ends what a host does.
         others = self._others(again=fault.silent)
         if call is None or not self._may_hand_over(call, again=fault.silent):
@@ -159,12 +162,12 @@ class Member:
 
     def _may_hand_over(self, call: Call, *, again: bool) -> bool:
         """Whether a request may go to another host once more."""
-        return self.slots is not None and call.handed_over < _ROUNDS * len(self.slots.lanes) and bool(self._others(again=again))
+        return call.handed_over < _ROUNDS * len(self.slots.lanes) and bool(self._others(again=again))
 
     def _others(self, *, again: bool = False) -> list[Lane]:
         """The other hosts that may be asked what is asked now; see `Slots.others`."""
         call = CURRENT_CALL.get(None)
-        return [] if self.slots is None or call is None else self.slots.others(self.lane, call, again=again)
+        return [] if call is None else self.slots.others(self.lane, call, again=again)
 
     async def _try(self) -> None:
         """Wait until it answers, longer each time."""
@@ -173,7 +176,7 @@ class Member:
             self._delay = min(2 * self._delay, self._config.backoff_max, _AT_MOST)
             try:
                 await self.server.version()
-                back = self.back is not None and await self.back(self)
+                back = await self.back(self)
             except MachineError as error:
                 _LOG.info("%s is still away: %s", self.name, error)
                 continue
@@ -182,7 +185,7 @@ class Member:
                 self.lane.limit, self.lane.why = min(self.lane.count, self.lane.held + 1), ""
                 if self._told:
                     self.tell(f"{self.name} answers again.")
-                self._look_again()
+                self.slots.look_again()
             return
 
     async def _see_what_is_loaded(self) -> None:
@@ -200,7 +203,3 @@ class Member:
             self.lane.room = max(1, len(there))
             self.lane.loaded = there
             _LOG.info("%s holds %d of its models at once", self.name, self.lane.room)
-
-    def _look_again(self) -> None:
-        if self.slots is not None:
-            self.slots.look_again()

@@ -19,20 +19,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import httpx
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ServerError, Unanswered, Unreachable
-from skills_dspy.model.server.connections import BUSY, Refused
+from skills_dspy.model.server.connections import BUSY, FOREIGN, Refused
 from skills_dspy.model.server.faults import UNANSWERED, Cause
 from skills_dspy.model.server.server import Fault, T
 
 _LOG = logging.getLogger(__name__)
 
-Foreign = tuple[type[Exception], ...]
-"""The exceptions that are the server's faults."""
 Control = Callable[[int], Awaitable[object]]
 """Asks for something short, of the same model and in the same form, that a number tells apart from other times."""
 
@@ -54,16 +52,27 @@ _LIST = 60.0
 """Seconds in which a server has to say what it is and what it has, where a fifth of `server.timeout` is less."""
 
 
+class Pace(TypedDict, total=False):
+    """What the pauses between tries are made with: those of this machine where nothing else is named.
+
+    `jitter` gives random numbers for the backoff, which decide no reply; `on_fault` is told each passing fault with the seconds
+    until the next try.
+    """
+
+    jitter: random.Random
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    on_fault: Callable[[Fault, float], None] | None
+
+
 class Asking:
-    """How a server is asked: once, or for as long as the patience lasts.
+    """How a server is asked: once, or for as long as the patience lasts. Its faults are what is in `FOREIGN`.
 
     Args:
         host: the server's address as it may be shown.
         fault_of: our fault for a foreign error of a request to this model (no name where none was asked).
         cause_of: why a request did not come to an answer.
         unreachable: our error when nobody answers, for the reason.
-        jitter: random numbers for the backoff; they decide no reply.
-        on_fault: told each passing fault with the seconds until the next try.
     """
 
     def __init__(
@@ -73,40 +82,32 @@ class Asking:
         fault_of: Callable[[Exception, str], Fault],
         cause_of: Callable[[Exception], Cause],
         unreachable: Callable[[Cause], ServerError],
-        *,
-        jitter: random.Random | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        on_fault: Callable[[Fault, float], None] | None = None,
+        **pace: Unpack[Pace],
     ) -> None:
         self._host = host
         self._config = config
         self._fault_of = fault_of
         self._cause_of = cause_of
         self._unreachable = unreachable
-        self._jitter = jitter or random.Random(0)
-        self._clock = clock
-        self._sleep = sleep
-        self._on_fault = on_fault
+        self._jitter = pace.get("jitter", random.Random(0))
+        self._clock = pace.get("clock", time.monotonic)
+        self._sleep = pace.get("sleep", asyncio.sleep)
+        self._on_fault = pace.get("on_fault")
         self._answered = -math.inf  # when anything was, and by model, when something was that a run asks for
         self._replied: dict[str, float] = {}
         self._numbers = count(1)
         self._others = deque[bool](maxlen=_LATELY)  # whether each was answered, of those asked just after one that was
         self._lock: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
-    async def patiently(
-        self, ask: Callable[[], Awaitable[T]], model: str, foreign: Foreign, control: Control | None = None
-    ) -> T:
-        """What `ask` gives, asked again while its faults pass; of all that it raises `foreign` are the server's faults.
+    async def patiently(self, ask: Callable[[], Awaitable[T]], model: str, control: Control | None = None) -> T:
+        """What `ask` gives, asked again while its faults pass.
 
         Raises the error of a fault that does not pass; ServerError where no request at all succeeded for the whole patience;
         with a `control`, Unanswered where that is answered, and this never.
         """
-        return await self._again(
-            ask, lambda _, fault: fault.passing, _Doubt(model, foreign, control, self._config.backoff_first)
-        )
+        return await self._again(ask, lambda _, fault: fault.passing, _Doubt(model, control, self._config.backoff_first))
 
-    async def once(self, ask: Callable[[], Awaitable[T]], foreign: Foreign) -> T:
+    async def once(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What `ask` gives, or its error at once; ServerError where nothing comes.
 
         Connecting may take the connect timeout and the answer much longer: a list of models on a slow disk takes its time. Only
@@ -123,7 +124,7 @@ class Asking:
             except (ConnectionError, *UNANSWERED) as error:
                 raise self._unreachable(self._cause_of(error)) from error
 
-        return await self._again(soon, lambda error, _: _busy(error), _Doubt("", foreign, None, self._config.backoff_first))
+        return await self._again(soon, lambda error, _: _busy(error), _Doubt("", None, self._config.backoff_first))
 
     def _silence(self, limit: float) -> Cause:
         todo = f"see its log, or raise server.timeout in the configuration (now {self._config.timeout:g} s), if it is only slow"
@@ -135,7 +136,7 @@ class Asking:
                 # Alone among those that are doubted: one of them may end what the server does for the others.
                 async with self._turn() if doubt.strikes else nullcontext():
                     answer = await ask()
-            except doubt.foreign as error:
+            except FOREIGN as error:
                 fault = self._fault_of(error, doubt.model)
                 doubt.note(self._clock())
                 if self._given_up(error, fault, doubt):
@@ -211,7 +212,7 @@ class Asking:
             try:
                 await doubt.control(next(self._numbers))
                 well = True
-            except doubt.foreign:  # in what way is no matter here
+            except FOREIGN:  # in what way is no matter here
                 well = False
             if answered:  # before, it may be away
                 self._others.append(well)
@@ -241,7 +242,6 @@ class _Doubt:
     """
 
     model: str
-    foreign: Foreign
     control: Control | None
     delay: float
     first: float = math.inf

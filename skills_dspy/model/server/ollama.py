@@ -1,14 +1,12 @@
 """Ollama's own API, spoken through its package."""
 
-import asyncio
-import random
 import re
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Unpack
 
 import httpx
 import msgspec
@@ -16,7 +14,7 @@ import ollama
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused, Unreachable
-from skills_dspy.model.server.asking import Asking, control_of
+from skills_dspy.model.server.asking import Asking, Pace, control_of
 from skills_dspy.model.server.connections import (
     FOREIGN,
     NO_JSON,
@@ -55,6 +53,7 @@ class OllamaServer:
             waited for so many times longer, because the server may queue.
         environment: says by which proxy it is reached, and what certificates are trusted.
         transport: replaces the network in tests.
+        pace: see `Pace`.
     """
 
     kind = OLLAMA
@@ -66,11 +65,8 @@ class OllamaServer:
         *,
         concurrency: int = 8,
         environment: Mapping[str, str] = MappingProxyType({}),
-        jitter: random.Random | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         transport: httpx.AsyncBaseTransport | None = None,
-        on_fault: Callable[[Fault, float], None] | None = None,
+        **pace: Unpack[Pace],
     ) -> None:
         self.host = without_secrets(host.partition("?")[0])
         self._endpoint = Endpoint(host, config, environment)
@@ -85,24 +81,13 @@ class OllamaServer:
                 return ollama.AsyncClient(host=host, auth=name_and_password(host), **options)
 
         self._connections = Connections(make, concurrency)
-        self._asking = Asking(
-            self.host,
-            config,
-            self._fault,
-            self._endpoint.cause,
-            lambda cause: unreachable(self.host, cause),
-            jitter=jitter,
-            clock=clock,
-            sleep=sleep,
-            on_fault=on_fault,
-        )
+        self._asking = Asking(self.host, config, self._fault, self._endpoint.cause, partial(unreachable, self.host), **pace)
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply as the server's body; see `Server.chat`."""
         return await self._asking.patiently(
             lambda: self._chat_once(payload),
             str(payload["model"]),
-            FOREIGN,
             lambda number: self._chat_once(control_of(payload, number)),
         )
 
@@ -118,7 +103,7 @@ class OllamaServer:
             (vector,) = found
             return [float(number) for number in vector]
 
-        return await self._asking.patiently(lambda: ask(text), model, FOREIGN, lambda number: ask(f"Number {number}."))
+        return await self._asking.patiently(lambda: ask(text), model, lambda number: ask(f"Number {number}."))
 
     async def version(self) -> str:
         """The server's version, asked once; ServerError when nobody answers, or one that is too old."""
@@ -187,7 +172,7 @@ class OllamaServer:
             raise _no_answer(response) from error
 
     async def _once(self, ask: Callable[[ollama.AsyncClient], Awaitable[T]]) -> T:
-        return await self._asking.once(lambda: ask(self._connections.all()[0]), FOREIGN)
+        return await self._asking.once(lambda: ask(self._connections.all()[0]))
 
     @contextmanager
     def _client_errors(self) -> Iterator[None]:

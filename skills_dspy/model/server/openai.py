@@ -1,21 +1,17 @@
 """A server that speaks OpenAI's API, whoever made it: vLLM, llama.cpp, SGLang, LM Studio, a service."""
 
-import asyncio
 import json
-import random
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Unpack
 
 import httpx
 
 from skills_dspy.base.config import ServerConfig
 from skills_dspy.base.errors import ContextTooLong, ModelMissing, NoVectors, ServerError, ThinkingRefused, Unreachable
-from skills_dspy.model.server.asking import Asking, Control, control_of
+from skills_dspy.model.server.asking import Asking, Pace, control_of
 from skills_dspy.model.server.connections import (
     BUSY,
-    FOREIGN,
     NO_JSON,
     PASSING,
     TOO_LARGE,
@@ -70,6 +66,7 @@ class OpenAIServer:
         environment: says by which proxy it is reached, and what certificates are trusted.
         transport: replaces the network in tests.
         thinking: how a model is asked about it.
+        pace: see `Pace`.
 
     Raises:
         ServerError: the address is none, or the key cannot be one.
@@ -85,12 +82,9 @@ class OpenAIServer:
         key: str | None = None,
         concurrency: int = 8,
         environment: Mapping[str, str] = MappingProxyType({}),
-        jitter: random.Random | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         transport: httpx.AsyncBaseTransport | None = None,
-        on_fault: Callable[[Fault, float], None] | None = None,
         thinking: Callable[[str], Thinking] = lambda _: Thinking(),
+        **pace: Unpack[Pace],
     ) -> None:
         address = _address(host)
         self.host = without_secrets(address)
@@ -110,23 +104,13 @@ class OpenAIServer:
         self._thinking = thinking
         self._dialects: dict[str, Dialect] = {}
         self._names = ListedNames()
-        self._asking = Asking(
-            self.host,
-            config,
-            self._fault,
-            self._endpoint.cause,
-            self._unreachable,
-            jitter=jitter,
-            clock=clock,
-            sleep=sleep,
-            on_fault=on_fault,
-        )
+        self._asking = Asking(self.host, config, self._fault, self._endpoint.cause, self._unreachable, **pace)
 
     async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """One reply as a body of Ollama's shape; see `Server.chat`."""
         model = str(payload["model"])
         dialect = self._dialects.get(self._names.sent(model), Dialect())
-        return await self._patiently(
+        return await self._asking.patiently(
             lambda: self._ask(payload, dialect), model, lambda number: self._ask(control_of(payload, number), dialect)
         )
 
@@ -142,7 +126,7 @@ class OpenAIServer:
             (only,) = found
             return [float(number) for number in only.get("embedding")]
 
-        return await self._patiently(lambda: ask(text), model, lambda number: ask(f"Number {number}."))
+        return await self._asking.patiently(lambda: ask(text), model, lambda number: ask(f"Number {number}."))
 
     async def version(self) -> str:
         """What it tells of itself, such as `llama.cpp b1234`; empty where it tells nothing."""
@@ -203,7 +187,7 @@ class OpenAIServer:
         return body
 
     async def _insist(self, payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
-        return await self._patiently(lambda: self._ask(payload, dialect), str(payload["model"]))
+        return await self._asking.patiently(lambda: self._ask(payload, dialect), str(payload["model"]))
 
     async def _attempt(self, payload: Mapping[str, Any], dialect: Dialect) -> dict[str, Any] | Refused:
         async def ask() -> dict[str, Any] | Refused:
@@ -214,13 +198,10 @@ class OpenAIServer:
                     raise
                 return refused
 
-        return await self._patiently(ask, str(payload["model"]))
-
-    async def _patiently(self, ask: Callable[[], Awaitable[T]], model: str, control: Control | None = None) -> T:
-        return await self._asking.patiently(ask, model, FOREIGN, control)
+        return await self._asking.patiently(ask, str(payload["model"]))
 
     async def _once(self, ask: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
-        return await self._asking.once(lambda: ask(self._connections.all()[0]), FOREIGN)
+        return await self._asking.once(lambda: ask(self._connections.all()[0]))
 
     async def _warnings(self, card: Mapping[str, Any]) -> tuple[str, ...]:
         """What no request finds out of the server of a model, and spoils replies without a word."""
@@ -333,16 +314,20 @@ def _list(found: Any) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
+def _meta(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What llama.cpp tells of a model beside its name."""
+    meta = card.get("meta")
+    return meta if isinstance(meta, dict) else {}
+
+
 def _weights(card: Mapping[str, Any]) -> dict[str, int]:
     """What llama.cpp tells of a model's weights, in place of a digest."""
-    meta = card.get("meta")
-    told = meta if isinstance(meta, dict) else {}
+    told = _meta(card)
     return {name: told[name] for name in ("n_params", "n_vocab", "size") if isinstance(told.get(name), int)}
 
 
 def _window(card: Mapping[str, Any]) -> int | None:
     """The largest window of a model, in tokens, as its entry in the list tells it."""
-    meta = card.get("meta")
-    meta = meta if isinstance(meta, dict) else {}
+    meta = _meta(card)
     told = [*(card.get(name) for name in _LENGTHS), meta.get("n_ctx"), meta.get("n_ctx_train")]
     return next((length for length in told if isinstance(length, int) and length > 0), None)

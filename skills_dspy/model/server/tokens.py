@@ -1,7 +1,7 @@
 """The tokens of a reply with their log-probabilities: long lists, of which only what is looked at is read."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, TypedDict, overload
+from typing import Any, NotRequired, TypedDict
 
 import msgspec
 
@@ -19,7 +19,10 @@ _TOKEN = msgspec.json.Decoder(_Token)
 
 
 class Tokens(Sequence[Mapping[str, Any]]):
-    """A list of tokens with their log-probabilities, each decoded when it is looked at: of a hundred some five are."""
+    """A list of tokens with their log-probabilities, each decoded when it is looked at: of a hundred some five are.
+
+    One is had by its number, and nothing by a slice.
+    """
 
     def __init__(self, raw: Sequence[msgspec.Raw]) -> None:
         self._raw = raw
@@ -28,13 +31,7 @@ class Tokens(Sequence[Mapping[str, Any]]):
     def __len__(self) -> int:
         return len(self._raw)
 
-    @overload
-    def __getitem__(self, place: int) -> Mapping[str, Any]: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Mapping[str, Any]]: ...
-    def __getitem__(self, place: int | slice) -> Mapping[str, Any] | Sequence[Mapping[str, Any]]:
-        if isinstance(place, slice):
-            return [self[number] for number in range(*place.indices(len(self)))]
+    def __getitem__(self, place: Any) -> Any:
         if place not in self._read:
             self._read[place] = _TOKEN.decode(self._raw[place])
         return self._read[place]

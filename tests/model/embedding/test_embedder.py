@@ -30,6 +30,7 @@ from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
 from skills_dspy.model.embedding.weights import MINILM_SHA256, WeightsFolder, download, find_model, packaged_minilm
 from skills_dspy.similarity.nearest import Vectors, squared_distance
 from skills_dspy.similarity.sight import Sight
+from tests.helpers.loops import on_a_loop
 
 pytestmark = pytest.mark.torch
 
@@ -483,62 +484,52 @@ class Slow:
         return HashEmbedder().embed(texts)
 
 
-def test_loading_goes_on_beside_the_event_loop() -> None:
+@on_a_loop
+async def test_loading_goes_on_beside_the_event_loop() -> None:
     """`start` returns at once, texts wait in line for the model, and one thread does everything in order."""
     slow = Slow()
-
-    async def scene() -> tuple[Vectors, Vectors]:
-        embedder = AsyncEmbedder(slow)
-        embedder.start()
-        both = asyncio.gather(embedder.embed(["a"]), embedder.embed(["b", "c"]))
-        await asyncio.sleep(0)
-        assert not slow.done
-        slow.allowed.set()
-        await embedder.ready()
-        assert (embedder.name, embedder.weights) == ("slow", "none")
-        first, second = await both
-        await embedder.close()
-        return first, second
-
-    first, second = asyncio.run(scene())
+    embedder = AsyncEmbedder(slow)
+    embedder.start()
+    both = asyncio.gather(embedder.embed(["a"]), embedder.embed(["b", "c"]))
+    await asyncio.sleep(0)
+    assert not slow.done
+    slow.allowed.set()
+    await embedder.ready()
+    assert (embedder.name, embedder.weights) == ("slow", "none")
+    first, second = await both
+    await embedder.close()
     assert slow.done == ["load in embedder_0", "embed 1 in embedder_0", "embed 2 in embedder_0"]
     assert np.array_equal(np.concatenate([first, second]), HashEmbedder().embed(["a", "b", "c"]))
 
 
-def test_an_error_in_loading_comes_out_wherever_one_waits() -> None:
+@on_a_loop
+async def test_an_error_in_loading_comes_out_wherever_one_waits() -> None:
     """Not in `start`, which nobody awaits; then in every call, the same, without loading again."""
     failure = EmbedderMissing("no weights")
     slow = Slow(failure)
     slow.allowed.set()
-
-    async def scene() -> None:
-        embedder = AsyncEmbedder(slow)
-        embedder.start()
-        for _ in range(2):
-            with pytest.raises(EmbedderMissing) as caught:
-                await embedder.embed(["a"])
-            assert caught.value is failure
-        with pytest.raises(EmbedderMissing, match="no weights"):
-            await embedder.ready()
-        await embedder.close()
-
-    asyncio.run(scene())
+    embedder = AsyncEmbedder(slow)
+    embedder.start()
+    for _ in range(2):
+        with pytest.raises(EmbedderMissing) as caught:
+            await embedder.embed(["a"])
+        assert caught.value is failure
+    with pytest.raises(EmbedderMissing, match="no weights"):
+        await embedder.ready()
+    await embedder.close()
     assert slow.done == ["load in embedder_0"]
 
 
-def test_closing_drops_what_has_not_begun() -> None:
+@on_a_loop
+async def test_closing_drops_what_has_not_begun() -> None:
     """What runs is waited for, what stands in line is cancelled, and nothing runs afterwards."""
     slow = Slow()
-
-    async def scene() -> None:
-        embedder = AsyncEmbedder(slow)
-        waiting = asyncio.create_task(embedder.embed(["a"]))
-        await asyncio.sleep(0)
-        closing = asyncio.create_task(embedder.close())
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        slow.allowed.set()
-        await closing
-
-    asyncio.run(scene())
+    embedder = AsyncEmbedder(slow)
+    waiting = asyncio.create_task(embedder.embed(["a"]))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(embedder.close())
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    slow.allowed.set()
+    await closing
     assert slow.done == ["load in embedder_0"]

@@ -14,6 +14,7 @@ from skills_dspy.base.errors import EmbedderMissing
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.embedding.process import ProcessEmbedder, serve
 from skills_dspy.model.embedding.weights import WeightsFolder
+from tests.helpers.loops import on_a_loop
 
 LOADED = "import sys\nprint('{}', flush=True)\n"
 
@@ -82,18 +83,15 @@ def test_a_process_that_dies_is_said_in_a_sentence(process: Callable[[str], Proc
         process(LOADED + "raise SystemExit(8)").embed(["x " * 100_000])
 
 
-def test_an_embedder_that_loads_for_ever_is_ended_at_once(process: Callable[[str], ProcessEmbedder]) -> None:
+@on_a_loop
+async def test_an_embedder_that_loads_for_ever_is_ended_at_once(process: Callable[[str], ProcessEmbedder]) -> None:
     """A run that is interrupted does not wait for torch; afterwards nothing is started any more."""
     embedder = process("import time; time.sleep(60)")
-
-    async def scene() -> None:
-        beside = AsyncEmbedder(embedder, embedder.end)
-        waiting = asyncio.create_task(beside.ready())
-        await asyncio.sleep(0)
-        await asyncio.wait_for(beside.close(), 5)
-        with pytest.raises((EmbedderMissing, asyncio.CancelledError)):
-            await waiting
-
-    asyncio.run(scene())
+    beside = AsyncEmbedder(embedder, embedder.end)
+    waiting = asyncio.create_task(beside.ready())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(beside.close(), 5)
+    with pytest.raises((EmbedderMissing, asyncio.CancelledError)):
+        await waiting
     with pytest.raises(EmbedderMissing, match="is gone"):
         embedder.embed(["x"])

@@ -1,15 +1,14 @@
 """The queue for several hosts: each gets what it serves, the fastest first, and swaps models as seldom as can be."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
-from evals.bench import virtual_time
 from skills_dspy.model.hosts.call import Call
 from skills_dspy.model.hosts.lane import Lane
 from skills_dspy.model.hosts.slots import Slots
+from tests.helpers.loops import in_virtual_time
 
 
 def a_call(step: str = "write", place: int = 0, model: str = "") -> Call:
@@ -38,145 +37,111 @@ class Work:
         return asyncio.get_running_loop().time() - began
 
 
-def played(scene: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """What a scene gives, in virtual time."""
-    return virtual_time.play(scene())
-
-
-def test_a_host_gets_only_the_steps_of_its_roles() -> None:
+@in_virtual_time
+async def test_a_host_gets_only_the_steps_of_its_roles() -> None:
     """And others go on while one that serves a step has no slot free."""
-
-    async def scene() -> list[tuple[str, str]]:
-        judge = Lane(1, name="judge", serves=lambda step: step == "judge")
-        writer = Lane(1, name="writer", serves=lambda step: step == "write")
-        work = Work(Slots([judge, writer]), lambda *_: 1.0)
-        assert await work.all(a_call("judge"), a_call("judge"), a_call("write"), a_call("write")) == 2
-        return sorted(work.at)
-
-    assert played(scene) == [("judge", "judge")] * 2 + [("writer", "write")] * 2
+    judge = Lane(1, name="judge", serves=lambda step: step == "judge")
+    writer = Lane(1, name="writer", serves=lambda step: step == "write")
+    work = Work(Slots([judge, writer]), lambda *_: 1.0)
+    assert await work.all(a_call("judge"), a_call("judge"), a_call("write"), a_call("write")) == 2
+    assert sorted(work.at) == [("judge", "judge")] * 2 + [("writer", "write")] * 2
 
 
-def test_unequal_hosts_do_what_each_does_alone_together() -> None:
+@in_virtual_time
+async def test_unequal_hosts_do_what_each_does_alone_together() -> None:
     """One is three times as fast: of 400 requests it does three quarters, and both are busy to the end."""
-
-    async def scene() -> tuple[float, int]:
-        fast, slow = Lane(2, name="fast"), Lane(2, name="slow")
-        work = Work(Slots([slow, fast]), lambda lane, _: 1.0 if lane is fast else 3.0)
-        seconds = await work.all(*(a_call(place=n) for n in range(400)))
-        return seconds, sum(name == "fast" for name, _ in work.at)
-
-    seconds, fast = played(scene)
+    fast, slow = Lane(2, name="fast"), Lane(2, name="slow")
+    work = Work(Slots([slow, fast]), lambda lane, _: 1.0 if lane is fast else 3.0)
+    seconds = await work.all(*(a_call(place=n) for n in range(400)))
     assert seconds <= 400 / (2 + 2 / 3) / 0.98
-    assert 295 <= fast <= 305
+    assert 295 <= sum(name == "fast" for name, _ in work.at) <= 305
 
 
-def test_the_last_requests_wait_for_the_faster_host() -> None:
+@in_virtual_time
+async def test_the_last_requests_wait_for_the_faster_host() -> None:
     """When it will have them done before the slower one, which is free, would."""
-
-    async def scene() -> tuple[float, list[tuple[str, str]]]:
-        fast, slow = Lane(1, name="fast"), Lane(1, name="slow")
-        work = Work(Slots([slow, fast]), lambda lane, _: 1.0 if lane is fast else 10.0)
-        await work.all(a_call(), a_call())  # it learns how fast they are
-        work.at.clear()
-        return await work.all(*(a_call(place=n) for n in range(4))), work.at
-
-    assert played(scene) == (4, [("fast", "write")] * 4)
+    fast, slow = Lane(1, name="fast"), Lane(1, name="slow")
+    work = Work(Slots([slow, fast]), lambda lane, _: 1.0 if lane is fast else 10.0)
+    await work.all(a_call(), a_call())  # it learns how fast they are
+    work.at.clear()
+    assert (await work.all(*(a_call(place=n) for n in range(4))), work.at) == (4, [("fast", "write")] * 4)
 
 
-def test_a_step_goes_where_it_was_asked_last() -> None:
+@in_virtual_time
+async def test_a_step_goes_where_it_was_asked_last() -> None:
     """Of equal hosts the one is taken whose free slot answered the step last, because it remembers how its prompts begin."""
-
-    async def scene() -> list[tuple[str, str]]:
-        work = Work(Slots([Lane(1, name="a"), Lane(1, name="b")]), lambda *_: 1.0)
-        await work.all(a_call("write"), a_call("judge"))
-        await work.all(a_call("judge"), a_call("write"))
-        await work.all(a_call("write"), a_call("judge"))
-        return work.at
-
-    assert [set(pair) for pair in zip(*[iter(played(scene))] * 2, strict=True)] == [{("a", "write"), ("b", "judge")}] * 3
+    work = Work(Slots([Lane(1, name="a"), Lane(1, name="b")]), lambda *_: 1.0)
+    await work.all(a_call("write"), a_call("judge"))
+    await work.all(a_call("judge"), a_call("write"))
+    await work.all(a_call("write"), a_call("judge"))
+    assert [set(pair) for pair in zip(*[iter(work.at)] * 2, strict=True)] == [{("a", "write"), ("b", "judge")}] * 3
 
 
-def test_a_warm_step_overtakes_a_few_but_nobody_for_ever() -> None:
+@in_virtual_time
+async def test_a_warm_step_overtakes_a_few_but_nobody_for_ever() -> None:
     """Of the next four the ones go first whose step was just asked, and nobody is overtaken more than four times."""
-
-    async def scene() -> list[str]:
-        work = Work(Slots([Lane(4)]), lambda *_: 1.0)
-        steps = [*["write"] * 4, "hold", "judge", *["write"] * 12]
-        await work.all(*(a_call(step, place) for place, step in enumerate(steps)))
-        return [step for _, step in work.at]
-
-    order = played(scene)
+    work = Work(Slots([Lane(4)]), lambda *_: 1.0)
+    steps = [*["write"] * 4, "hold", "judge", *["write"] * 12]
+    await work.all(*(a_call(step, place) for place, step in enumerate(steps)))
+    order = [step for _, step in work.at]
     assert order[4:8] == ["write"] * 4
     assert order[8] == "hold"
     assert order.index("judge") <= 13
 
 
 @pytest.mark.parametrize("room", [1, 2])
-def test_all_that_a_loaded_model_can_be_asked_comes_before_a_swap(room: int) -> None:
+@in_virtual_time
+async def test_all_that_a_loaded_model_can_be_asked_comes_before_a_swap(room: int) -> None:
     """Thirty requests of three models in turn: a host that holds one is made to load three times, not thirty."""
+    lane = Lane(4, name="one", room=room)
+    work = Work(Slots([lane]), lambda *_: 1.0)
+    loads: list[str] = []
 
-    async def scene() -> list[str]:
-        lane = Lane(4, name="one", room=room)
-        work = Work(Slots([lane]), lambda *_: 1.0)
-        loads: list[str] = []
+    async def ask(call: Call) -> None:
+        async with work.slots.take(call.rank, call):
+            if not loads or loads[-1] != call.model:
+                loads.append(call.model)
+            await asyncio.sleep(1.0)
 
-        async def ask(call: Call) -> None:
-            async with work.slots.take(call.rank, call):
-                if not loads or loads[-1] != call.model:
-                    loads.append(call.model)
-                await asyncio.sleep(1.0)
-
-        await asyncio.gather(*(ask(a_call(f"step {n % 3}", n, f"model {n % 3}")) for n in range(30)))
-        return loads
-
-    loads = played(scene)
+    await asyncio.gather(*(ask(a_call(f"step {n % 3}", n, f"model {n % 3}")) for n in range(30)))
     if room == 1:
         assert loads == ["model 0", "model 1", "model 2"]
     else:
         assert len(set(loads[: loads.index("model 2")])) == 2  # the two that fit, then the third
 
 
-def test_the_model_that_most_wait_for_is_loaded_next() -> None:
+@in_virtual_time
+async def test_the_model_that_most_wait_for_is_loaded_next() -> None:
     """When the host has no more to do for the one that it has."""
-
-    async def scene() -> list[str]:
-        lane = Lane(2, name="one", room=1)
-        lane.use("A")
-        work = Work(Slots([lane]), lambda *_: 1.0)
-        await work.all(a_call("a", 0, "A"), a_call("b", 1, "B"), a_call("c", 2, "C"), a_call("c", 3, "C"))
-        return [step for _, step in work.at]
-
-    assert played(scene) == ["a", "c", "c", "b"]
+    lane = Lane(2, name="one", room=1)
+    lane.use("A")
+    work = Work(Slots([lane]), lambda *_: 1.0)
+    await work.all(a_call("a", 0, "A"), a_call("b", 1, "B"), a_call("c", 2, "C"), a_call("c", 3, "C"))
+    assert [step for _, step in work.at] == ["a", "c", "c", "b"]
 
 
-def test_a_host_that_is_away_gets_nothing_while_another_is_well() -> None:
+@in_virtual_time
+async def test_a_host_that_is_away_gets_nothing_while_another_is_well() -> None:
     """Where all are away each is asked as if it were well: that one is patient."""
-
-    async def scene() -> tuple[set[str], set[str]]:
-        a, b = Lane(1, name="a"), Lane(1, name="b")
-        work = Work(Slots([a, b]), lambda *_: 1.0)
-        a.limit = 0
-        await work.all(a_call(), a_call())
-        one = {name for name, _ in work.at}
-        b.limit = 0
-        work.at.clear()
-        await work.all(a_call(), a_call())
-        return one, {name for name, _ in work.at}
-
-    assert played(scene) == ({"b"}, {"a", "b"})
+    a, b = Lane(1, name="a"), Lane(1, name="b")
+    work = Work(Slots([a, b]), lambda *_: 1.0)
+    a.limit = 0
+    await work.all(a_call(), a_call())
+    one = {name for name, _ in work.at}
+    b.limit = 0
+    work.at.clear()
+    await work.all(a_call(), a_call())
+    assert (one, {name for name, _ in work.at}) == ({"b"}, {"a", "b"})
 
 
-def test_a_request_goes_elsewhere_than_where_it_failed() -> None:
+@in_virtual_time
+async def test_a_request_goes_elsewhere_than_where_it_failed() -> None:
     """As long as there is another host for it; else it is asked there again."""
-
-    async def scene() -> list[str]:
-        a, b = Lane(1, name="a"), Lane(1, name="b", serves=lambda step: step == "write")
-        work, names = Work(Slots([a, b]), lambda *_: 1.0), []
-        for step in ("write", "judge"):
-            call = a_call(step)
-            call.failed_at.append(a)
-            await work.ask(call)
-            names.append(work.at[-1][0])
-        return names
-
-    assert played(scene) == ["b", "a"]
+    a, b = Lane(1, name="a"), Lane(1, name="b", serves=lambda step: step == "write")
+    work, names = Work(Slots([a, b]), lambda *_: 1.0), []
+    for step in ("write", "judge"):
+        call = a_call(step)
+        call.failed_at.append(a)
+        await work.ask(call)
+        names.append(work.at[-1][0])
+    assert names == ["b", "a"]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from skills_dspy.model.hosts.call import LATER
 from skills_dspy.model.hosts.slots import Share, Slots
+from tests.helpers.loops import on_a_loop
 from tests.helpers.making import idle
 
 
@@ -52,77 +53,68 @@ def fixed(*place: int) -> Callable[[], tuple[int, ...]]:
     return lambda: place
 
 
-def test_the_smallest_rank_goes_first() -> None:
+@on_a_loop
+async def test_the_smallest_rank_goes_first() -> None:
     """Whoever came earlier waits if its rank is larger; among equals the earlier goes first."""
-
-    async def scene() -> None:
-        guests = Guests(Slots(1))
-        guests.come("holder", fixed(9))
-        await idle()
-        for name, rank in (("c", fixed(2, 0)), ("b", fixed(1, 7)), ("d", fixed(2, 0)), ("a", fixed(1))):
-            guests.come(name, rank)
-        await idle()
-        await guests.end()
-        assert guests.order == ["holder", "a", "b", "c", "d"]
-
-    asyncio.run(scene())
+    guests = Guests(Slots(1))
+    guests.come("holder", fixed(9))
+    await idle()
+    for name, rank in (("c", fixed(2, 0)), ("b", fixed(1, 7)), ("d", fixed(2, 0)), ("a", fixed(1))):
+        guests.come(name, rank)
+    await idle()
+    await guests.end()
+    assert guests.order == ["holder", "a", "b", "c", "d"]
 
 
-def test_ranks_are_asked_anew() -> None:
+@on_a_loop
+async def test_ranks_are_asked_anew() -> None:
     """A rank that changes while its owner waits counts as it is when a slot becomes free."""
-
-    async def scene() -> None:
-        guests = Guests(Slots(1))
-        ranks = {"a": (1,), "b": (2,), "c": (3,)}
-        guests.come("holder", fixed(0))
-        await idle()
-        guests.come("a", lambda: ranks["a"])
-        guests.come("b", lambda: ranks["b"])
-        guests.come("c", lambda: ranks["c"])
-        await idle()
-        ranks["c"] = (0,)
-        guests.leave["holder"].set()
-        await idle()
-        assert guests.inside == ["c"]
-        ranks["a"] = (5,)
-        guests.leave["c"].set()
-        await idle()
-        assert guests.inside == ["b"]
-        await guests.end()
-
-    asyncio.run(scene())
+    guests = Guests(Slots(1))
+    ranks = {"a": (1,), "b": (2,), "c": (3,)}
+    guests.come("holder", fixed(0))
+    await idle()
+    guests.come("a", lambda: ranks["a"])
+    guests.come("b", lambda: ranks["b"])
+    guests.come("c", lambda: ranks["c"])
+    await idle()
+    ranks["c"] = (0,)
+    guests.leave["holder"].set()
+    await idle()
+    assert guests.inside == ["c"]
+    ranks["a"] = (5,)
+    guests.leave["c"].set()
+    await idle()
+    assert guests.inside == ["b"]
+    await guests.end()
 
 
-def test_who_may_wait_takes_no_slot_until_that_has_changed() -> None:
+@on_a_loop
+async def test_who_may_wait_takes_no_slot_until_that_has_changed() -> None:
     """Neither a free one nor one that is handed on, in whatever company; then it goes by its rank."""
-
-    async def scene() -> None:
-        slots = Slots(2)
-        guests, ranks = Guests(slots), {"a": LATER, "b": LATER}
-        share = Share(slots)
-        guests.come("a", lambda: ranks["a"])
-        guests.come("b", lambda: ranks["b"])
-        guests.come("c", fixed(7))
-        await idle()
-        guests.leave["c"].set()
-        await idle()
-        slots.look_again()
-        await idle()
-        assert (guests.inside, slots.held, slots.waiting) == ([], 0, 2)
-        ranks["b"] = (3,)
-        slots.look_again()
-        await idle()
-        assert guests.inside == ["b"]
-        waiting = asyncio.ensure_future(_hold(share, lambda: LATER))
-        await idle()
-        assert (slots.held, share.held) == (1, 0)
-        waiting.cancel()
-        ranks["a"] = (3,)
-        slots.look_again()
-        await guests.end()
-        assert guests.order == ["c", "b", "a"]
-
-    asyncio.run(scene())
+    slots = Slots(2)
+    guests, ranks = Guests(slots), {"a": LATER, "b": LATER}
+    share = Share(slots)
+    guests.come("a", lambda: ranks["a"])
+    guests.come("b", lambda: ranks["b"])
+    guests.come("c", fixed(7))
+    await idle()
+    guests.leave["c"].set()
+    await idle()
+    slots.look_again()
+    await idle()
+    assert (guests.inside, slots.held, slots.waiting) == ([], 0, 2)
+    ranks["b"] = (3,)
+    slots.look_again()
+    await idle()
+    assert guests.inside == ["b"]
+    waiting = asyncio.ensure_future(_hold(share, lambda: LATER))
+    await idle()
+    assert (slots.held, share.held) == (1, 0)
+    waiting.cancel()
+    ranks["a"] = (3,)
+    slots.look_again()
+    await guests.end()
+    assert guests.order == ["c", "b", "a"]
 
 
 async def _hold(share: Share, rank: Callable[[], tuple[int, ...]]) -> None:
@@ -130,45 +122,39 @@ async def _hold(share: Share, rank: Callable[[], tuple[int, ...]]) -> None:
         pass
 
 
-def test_an_error_inside_gives_the_slot_back() -> None:
+@on_a_loop
+async def test_an_error_inside_gives_the_slot_back() -> None:
     """Whatever ends the holder, the next one goes on."""
+    slots = Slots(1)
 
-    async def scene() -> None:
-        slots = Slots(1)
+    async def fail() -> None:
+        async with slots.take(fixed(0)):
+            assert slots.held == 1
+            raise RuntimeError("lost")
 
-        async def fail() -> None:
-            async with slots.take(fixed(0)):
-                assert slots.held == 1
-                raise RuntimeError("lost")
-
-        for _ in range(3):
-            with pytest.raises(RuntimeError, match="lost"):
-                await fail()
-            assert slots.held == 0
-
-    asyncio.run(scene())
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="lost"):
+            await fail()
+        assert slots.held == 0
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_cancelled_in_the_moment_of_being_served(others: int) -> None:
+@on_a_loop
+async def test_cancelled_in_the_moment_of_being_served(others: int) -> None:
     """The slot was handed over, then the waiter was cancelled before it ran: the slot goes to the next, or is free."""
-
-    async def scene() -> None:
-        slots = Slots(1)
-        guests = Guests(slots)
-        async with slots.take(fixed(0)):
-            guests.come("a", fixed(1))
-            for number in range(others):
-                guests.come(f"other {number}", fixed(2))
-            await idle()
-        guests.tasks["a"].cancel()  # it has the slot and does not know yet
+    slots = Slots(1)
+    guests = Guests(slots)
+    async with slots.take(fixed(0)):
+        guests.come("a", fixed(1))
+        for number in range(others):
+            guests.come(f"other {number}", fixed(2))
         await idle()
-        assert guests.tasks["a"].cancelled()
-        assert guests.inside == ["other 0"][:others]
-        assert slots.held == others
-        await guests.end()
-
-    asyncio.run(scene())
+    guests.tasks["a"].cancel()  # it has the slot and does not know yet
+    await idle()
+    assert guests.tasks["a"].cancelled()
+    assert guests.inside == ["other 0"][:others]
+    assert slots.held == others
+    await guests.end()
 
 
 ACTIONS = st.lists(

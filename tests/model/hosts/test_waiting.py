@@ -9,6 +9,7 @@ import pytest
 from skills_dspy.model.hosts.call import CURRENT_CALL, Call
 from skills_dspy.model.hosts.waiting import Waiting, WatchedServer, left_waiting
 from tests.helpers.fake_server import FakeServer
+from tests.helpers.loops import on_a_loop
 
 
 @pytest.mark.parametrize(
@@ -43,23 +44,20 @@ class Choosy(FakeServer):
         return {**payload}
 
 
-def test_it_is_told_once_with_step_time_and_number() -> None:
+@on_a_loop
+async def test_it_is_told_once_with_step_time_and_number() -> None:
     """When the server has answered two rounds of two that were sent after it, and it has waited over a minute."""
     told: list[tuple[str, float, int]] = []
-
-    async def main() -> dict[str, Any]:
-        server = Choosy()
-        watched = WatchedServer(server, 2, lambda w, seconds: told.append((w.step, seconds, w.overtaken)), lambda: server.now)
-        CURRENT_CALL.set(Call("judge_pair_freeform", lambda: (0,)))
-        first = asyncio.ensure_future(watched.chat({"number": 0}))
-        await asyncio.sleep(0)
-        CURRENT_CALL.set(Call("write_answer_freeform", lambda: (0,)))
-        for number in range(1, 12):
-            assert await watched.chat({"number": number}) == {"number": number}
-        server.let_go.set()
-        return await first
-
-    assert asyncio.run(main()) == {"number": 0}
+    server = Choosy()
+    watched = WatchedServer(server, 2, lambda w, seconds: told.append((w.step, seconds, w.overtaken)), lambda: server.now)
+    CURRENT_CALL.set(Call("judge_pair_freeform", lambda: (0,)))
+    first = asyncio.ensure_future(watched.chat({"number": 0}))
+    await asyncio.sleep(0)
+    CURRENT_CALL.set(Call("write_answer_freeform", lambda: (0,)))
+    for number in range(1, 12):
+        assert await watched.chat({"number": number}) == {"number": number}
+    server.let_go.set()
+    assert (await first) == {"number": 0}
     assert told == [("judge_pair_freeform", 70.0, 7)]
 
 
@@ -96,15 +94,12 @@ def test_a_request_that_is_sent_again_waits_from_then_on() -> None:
     assert told == [(70.0, 7)]
 
 
-def test_whoever_was_sent_later_overtakes_nobody_before() -> None:
+@on_a_loop
+async def test_whoever_was_sent_later_overtakes_nobody_before() -> None:
     """Of requests that are answered in their order none is left waiting, however long all take."""
     told: list[Waiting] = []
-
-    async def main() -> None:
-        server = Choosy()
-        server.asked_for = 1
-        watched = WatchedServer(server, 1, lambda waiting, _: told.append(waiting), lambda: server.now)
-        await asyncio.gather(*(watched.chat({"number": number}) for number in range(40)))
-
-    asyncio.run(main())
+    server = Choosy()
+    server.asked_for = 1
+    watched = WatchedServer(server, 1, lambda waiting, _: told.append(waiting), lambda: server.now)
+    await asyncio.gather(*(watched.chat({"number": number}) for number in range(40)))
     assert told == []

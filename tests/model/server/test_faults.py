@@ -14,6 +14,7 @@ import pytest
 from skills_dspy.base.errors import ServerError
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import OpenAIServer
+from tests.helpers.loops import answered
 from tests.helpers.rude_server import CERTIFICATES, Manner, answers, closes, encrypted, moved, resets, rude_server
 from tests.model.server.test_ollama import HOST, PAYLOAD, a_server, settings
 from tests.model.server.test_openai import a_server as openai_server
@@ -26,15 +27,8 @@ def asked(address: str, environment: Mapping[str, str] | None = None, api: str =
     """What is said when a server is asked what it is, or its version."""
     kind: Callable[..., Any] = OllamaServer if api == "ollama" else OpenAIServer
     server = kind(address, settings(patience=0), concurrency=1, environment=environment or {})
-
-    async def ask() -> str:
-        try:
-            return str(await server.version())
-        finally:
-            await server.close()
-
     try:
-        return asyncio.run(ask())
+        return str(answered(server, server.version()))
     except ServerError as error:
         return str(error)
 
@@ -200,15 +194,8 @@ def test_a_certificate_that_is_none_any_more_ends_a_run_at_once() -> None:
     """Asking again does not help; every other broken connection is asked again."""
     with rude_server(_secure("expired")) as port:
         server = OllamaServer(f"https://127.0.0.1:{port}", settings(), concurrency=1)
-
-        async def ask() -> None:
-            try:
-                await server.chat(PAYLOAD)
-            finally:
-                await server.close()
-
         with pytest.raises(ServerError, match=r"The server at https.* has a certificate that [^.]*\.$"):
-            asyncio.run(ask())
+            answered(server, server.chat(PAYLOAD))
 
 
 @pytest.mark.parametrize("path", ["/v1", "/api", "/api/chat", "/v1/chat/completions/"])

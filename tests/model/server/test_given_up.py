@@ -15,6 +15,7 @@ from skills_dspy.model.server.faults import Cause
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import OpenAIServer
 from skills_dspy.model.server.server import Fault
+from tests.helpers.loops import on_a_loop
 from tests.model.server.test_ollama import HOST, PASSING, PAYLOAD, Clock, a_server, error, good, settings
 from tests.model.server.test_openai import said
 
@@ -152,7 +153,7 @@ def by_chance(share: float, seed: int, *texts: str) -> tuple[list[object], int]:
         return text
 
     async def one(text: str) -> str:
-        return await asking.patiently(lambda: ask(text), "m", (ConnectionError,), lambda number: ask(f"Say {number}."))
+        return await asking.patiently(lambda: ask(text), "m", lambda number: ask(f"Say {number}."))
 
     async def all_of_them() -> list[object]:
         return list(await asyncio.gather(*map(one, texts), return_exceptions=True))
@@ -177,7 +178,8 @@ def test_a_prompt_that_always_fails_is_told_from_chance(share: float, most: int)
         assert tries <= most
 
 
-def test_a_prompt_that_ends_the_server_is_given_up_alone() -> None:
+@on_a_loop
+async def test_a_prompt_that_ends_the_server_is_given_up_alone() -> None:
     """What was in flight beside it fails with it, time and again, and is answered all the same."""
     crashes = 0
 
@@ -198,13 +200,9 @@ def test_a_prompt_that_ends_the_server_is_given_up_alone() -> None:
 
     clock = Clock()
     server = a_server(wire, clock=clock, sleep=sleep, config=settings(patience=1e4))
-
-    async def ask() -> list[Any]:
-        texts = [*"abcdefg", "poison", *"hijklmn"]
-        return list(await asyncio.gather(*(server.chat(prompt(text)) for text in texts), return_exceptions=True))
-
-    lost = [place for place, reply in enumerate(asyncio.run(ask())) if isinstance(reply, Exception)]
-    assert lost == [7]
+    texts = [*"abcdefg", "poison", *"hijklmn"]
+    replies = await asyncio.gather(*(server.chat(prompt(text)) for text in texts), return_exceptions=True)
+    assert [place for place, reply in enumerate(replies) if isinstance(reply, Exception)] == [7]
 
 
 def test_a_model_that_cannot_be_used_gives_nobody_up() -> None:

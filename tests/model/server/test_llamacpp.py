@@ -16,6 +16,7 @@ from skills_dspy.base.errors import MachineError, ModelMissing, ServerError
 from skills_dspy.model.server.gguf import ModelFile
 from skills_dspy.model.server.llamacpp import LlamaCppServer
 from skills_dspy.model.server.server import Fault, Model, Server
+from tests.helpers.loops import on_a_loop
 
 SERVES = """
 import json, sys
@@ -111,23 +112,20 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_one_process_serves_all_requests_until_it_is_closed(lab: Callable[..., Lab]) -> None:
+@on_a_loop
+async def test_one_process_serves_all_requests_until_it_is_closed(lab: Callable[..., Lab]) -> None:
     """It begins with the first, has a slot for each request in flight and the window that was asked for, and is gone then."""
-
-    async def work() -> None:
-        made = lab()
-        assert not made.log.exists()
-        answers = await asyncio.gather(*(made.ask(1024) for _ in range(5)))
-        assert {answer["at"] for answer in answers} == {"http://127.0.0.1:4711"}
-        await made.ask(512)
-        (order,) = made.orders
-        assert (order["slots"], order["window"], order["name"]) == (3, 1024, "fox")
-        pid = made.child
-        await made.server.close()
-        assert gone(pid)
-        assert [spoken.closed for spoken in made.spoken] == [True]
-
-    asyncio.run(work())
+    made = lab()
+    assert not made.log.exists()
+    answers = await asyncio.gather(*(made.ask(1024) for _ in range(5)))
+    assert {answer["at"] for answer in answers} == {"http://127.0.0.1:4711"}
+    await made.ask(512)
+    (order,) = made.orders
+    assert (order["slots"], order["window"], order["name"]) == (3, 1024, "fox")
+    pid = made.child
+    await made.server.close()
+    assert gone(pid)
+    assert [spoken.closed for spoken in made.spoken] == [True]
 
 
 def test_after_a_close_it_can_be_asked_on_another_loop(lab: Callable[..., Lab]) -> None:
@@ -144,58 +142,49 @@ def test_after_a_close_it_can_be_asked_on_another_loop(lab: Callable[..., Lab]) 
     assert len(made[0].orders) == 2
 
 
-def test_a_larger_window_waits_for_what_is_on_its_way(lab: Callable[..., Lab]) -> None:
+@on_a_loop
+async def test_a_larger_window_waits_for_what_is_on_its_way(lab: Callable[..., Lab]) -> None:
     """Nothing that was asked is lost to the new start, and nobody overtakes it."""
-
-    async def work() -> None:
-        made, go = lab(), asyncio.Event()
-        first = asyncio.create_task(made.ask(1024, go.wait()))
-        await made.begun.wait()
-        larger = asyncio.create_task(made.ask(2048))
-        later = asyncio.create_task(made.ask(1024))
-        await asyncio.sleep(0.02)
-        assert not larger.done()
-        assert not later.done()
-        go.set()
-        await asyncio.gather(first, larger, later)
-        assert [order["window"] for order in made.orders] == [1024, 2048]
-        await made.server.close()
-
-    asyncio.run(work())
+    made, go = lab(), asyncio.Event()
+    first = asyncio.create_task(made.ask(1024, go.wait()))
+    await made.begun.wait()
+    larger = asyncio.create_task(made.ask(2048))
+    later = asyncio.create_task(made.ask(1024))
+    await asyncio.sleep(0.02)
+    assert not larger.done()
+    assert not later.done()
+    go.set()
+    await asyncio.gather(first, larger, later)
+    assert [order["window"] for order in made.orders] == [1024, 2048]
+    await made.server.close()
 
 
-def test_a_process_that_died_is_started_again_where_it_was(lab: Callable[..., Lab]) -> None:
+@on_a_loop
+async def test_a_process_that_died_is_started_again_where_it_was(lab: Callable[..., Lab]) -> None:
     """Whoever waits for an answer finds it at the same address, and it is said why it was away."""
-
-    async def work() -> None:
-        made = lab()
-        await made.ask()
-        dead = made.child
-        os.kill(dead, signal.SIGKILL)
-        await made.told.wait()
-        while made.child == dead:  # noqa: ASYNC110 - nobody is told when it is there
-            await asyncio.sleep(0.001)
-        await made.ask()
-        assert [order["port"] for order in made.orders] == [0, 4711]
-        assert made.faults == ["llama.cpp ended (by signal 9) and is started again."]
-        assert len(made.spoken) == 1
-        await made.server.close()
-
-    asyncio.run(work())
+    made = lab()
+    await made.ask()
+    dead = made.child
+    os.kill(dead, signal.SIGKILL)
+    await made.told.wait()
+    while made.child == dead:  # noqa: ASYNC110 - nobody is told when it is there
+        await asyncio.sleep(0.001)
+    await made.ask()
+    assert [order["port"] for order in made.orders] == [0, 4711]
+    assert made.faults == ["llama.cpp ended (by signal 9) and is started again."]
+    assert len(made.spoken) == 1
+    await made.server.close()
 
 
 @pytest.mark.parametrize(("script", "why"), [(REFUSES, "llama_model_load: unknown architecture"), (DIES, "by signal 9")])
-def test_a_file_that_cannot_be_served_is_one_sentence(lab: Callable[..., Lab], script: str, why: str) -> None:
+@on_a_loop
+async def test_a_file_that_cannot_be_served_is_one_sentence(lab: Callable[..., Lab], script: str, why: str) -> None:
     """With llama.cpp's own first reason, and what to do."""
-
-    async def work() -> str:
-        made = lab(script)
-        with pytest.raises(ServerError) as raised:
-            await made.ask(2048)
-        await made.server.close()
-        return str(raised.value)
-
-    said = asyncio.run(work())
+    made = lab(script)
+    with pytest.raises(ServerError) as raised:
+        await made.ask(2048)
+    await made.server.close()
+    said = str(raised.value)
     assert f"fox.gguf ({why}); take a model file" in said
     assert "3 windows of 2048 tokens" in said
 

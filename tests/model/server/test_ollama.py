@@ -18,6 +18,7 @@ from skills_dspy.base.errors import ContextTooLong, ModelMissing, ServerError, T
 from skills_dspy.model.server.connections import CONNECTIONS_PER_CLIENT, without_secrets
 from skills_dspy.model.server.ollama import OllamaServer, body_of
 from skills_dspy.model.server.server import Fault, Model
+from tests.helpers.loops import answered, on_a_loop
 from tests.helpers.making import idle
 
 HOST = "http://127.0.0.1:11434"
@@ -176,17 +177,14 @@ def test_faults_are_told_apart() -> None:
         assert "a body that is empty or broken" in said[kind]
 
 
-def test_patience_counts_from_the_first_fault_of_a_request() -> None:
+@on_a_loop
+async def test_patience_counts_from_the_first_fault_of_a_request() -> None:
     """An earlier request's faults do not shorten it, nor does the time that a good reply took."""
     clock = Clock()
     server = a_server(Wire(error(500), good(), error(500), good()), clock=clock, config=settings(patience=2))
-
-    async def twice() -> None:
-        await server.chat(PAYLOAD)
-        clock.now += 1000
-        await server.chat(PAYLOAD)
-
-    asyncio.run(twice())
+    await server.chat(PAYLOAD)
+    clock.now += 1000
+    await server.chat(PAYLOAD)
     assert len(clock.slept) == 2
 
 
@@ -399,7 +397,8 @@ def test_what_may_be_meant_is_said_of_a_model_that_is_not_pulled() -> None:
         assert str(caught.value) == f"The model {name!r} is not on the server{said}"
 
 
-def test_another_spelling_is_asked_for_as_the_server_lists_it() -> None:
+@on_a_loop
+async def test_another_spelling_is_asked_for_as_the_server_lists_it() -> None:
     """Ollama finds a model whatever its case; a request without a tag goes out as it always did."""
     sent: list[str] = []
 
@@ -409,13 +408,10 @@ def test_another_spelling_is_asked_for_as_the_server_lists_it() -> None:
             return httpx.Response(200, json=GOOD)
         return ollama()(request)
 
-    async def scene() -> None:
-        server = a_server(wire)
-        for name in ("a", "A", "library/a", "B:7B"):
-            assert (await server.model(name)).digest == ("bb" if name == "B:7B" else "aa")
-            await server.chat({**PAYLOAD, "model": name})
-
-    asyncio.run(scene())
+    server = a_server(wire)
+    for name in ("a", "A", "library/a", "B:7B"):
+        assert (await server.model(name)).digest == ("bb" if name == "B:7B" else "aa")
+        await server.chat({**PAYLOAD, "model": name})
     assert sent == ["a", "a:latest", "a:latest", "b:7b"]
 
 
@@ -519,15 +515,8 @@ def test_a_scheme_that_is_none() -> None:
     """Found out by the network layer only, and not asked again."""
     clock = Clock()
     server = OllamaServer("ftp://127.0.0.1:1", settings(), clock=clock, sleep=clock.sleep)
-
-    async def ask() -> None:
-        try:
-            await server.chat(PAYLOAD)
-        finally:
-            await server.close()
-
     with pytest.raises(ServerError, match=r"'ftp://127.0.0.1:1' is no address of a server"):
-        asyncio.run(ask())
+        answered(server, server.chat(PAYLOAD))
     assert clock.slept == []
 
 
@@ -535,45 +524,35 @@ def test_a_scheme_that_is_none() -> None:
 
 
 @pytest.mark.parametrize("concurrency", [1, CONNECTIONS_PER_CLIENT, CONNECTIONS_PER_CLIENT + 1, 20, 64])
-def test_requests_are_spread_over_clients(concurrency: int) -> None:
+@on_a_loop
+async def test_requests_are_spread_over_clients(concurrency: int) -> None:
     """No client has more at once than it does well with: httpx slows down when one has many."""
     clients = -(-concurrency // CONNECTIONS_PER_CLIENT)
+    gate = asyncio.Event()
+    busiest = list[int]()
 
-    async def scene() -> None:
-        gate = asyncio.Event()
-        busiest = list[int]()
+    async def wire(_: httpx.Request) -> httpx.Response:
+        busiest.append(max(server._connections.busy))
+        await gate.wait()
+        return good()
 
-        async def wire(_: httpx.Request) -> httpx.Response:
-            busiest.append(max(server._connections.busy))
-            await gate.wait()
-            return good()
-
-        server = a_server(wire, concurrency=concurrency)
-        asking = [asyncio.create_task(server.chat(PAYLOAD)) for _ in range(concurrency)]
-        await idle()
-        assert len({id(client) for client in server._connections.all()}) == clients
-        assert sum(server._connections.busy) == concurrency
-        gate.set()
-        await asyncio.gather(*asking)
-        assert max(busiest) == -(-concurrency // clients) <= CONNECTIONS_PER_CLIENT
-        assert server._connections.busy == [0] * clients
-        await server.close()
-        assert server._connections.drop() == []
-
-    asyncio.run(scene())
+    server = a_server(wire, concurrency=concurrency)
+    asking = [asyncio.create_task(server.chat(PAYLOAD)) for _ in range(concurrency)]
+    await idle()
+    assert len({id(client) for client in server._connections.all()}) == clients
+    assert sum(server._connections.busy) == concurrency
+    gate.set()
+    await asyncio.gather(*asking)
+    assert max(busiest) == -(-concurrency // clients) <= CONNECTIONS_PER_CLIENT
+    assert server._connections.busy == [0] * clients
+    await server.close()
+    assert server._connections.drop() == []
 
 
 def test_a_closed_server_can_be_asked_again() -> None:
     """In another loop too: connections belong to the loop that made them."""
     server = a_server(Wire(good()))
-
-    async def once() -> dict[str, Any]:
-        try:
-            return await server.chat(PAYLOAD)
-        finally:
-            await server.close()
-
-    assert asyncio.run(once()) == asyncio.run(once()) == GOOD
+    assert answered(server, server.chat(PAYLOAD)) == answered(server, server.chat(PAYLOAD)) == GOOD
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -618,14 +597,7 @@ def test_a_proxy_is_not_asked_for_this_machine(form: str) -> None:
     with listening(200, b'{"version": "1.2"}') as address:
         host = form.format(address, port=address.rsplit(":", 1)[1])
         server = OllamaServer(host, settings(), environment=environment)
-
-        async def ask() -> str:
-            try:
-                return await server.version()
-            finally:
-                await server.close()
-
-        assert asyncio.run(ask()) == "1.2"
+        assert answered(server, server.version()) == "1.2"
 
 
 @local
@@ -633,14 +605,7 @@ def test_a_proxy_is_asked_for_other_machines() -> None:
     """The environment's proxy is used where it is meant to be."""
     with listening(200, b'{"version": "from the proxy"}') as proxy:
         server = OllamaServer("http://ollama.example:11434", settings(), environment={"http_proxy": proxy})
-
-        async def ask() -> str:
-            try:
-                return await server.version()
-            finally:
-                await server.close()
-
-        assert asyncio.run(ask()) == "from the proxy"
+        assert answered(server, server.version()) == "from the proxy"
 
 
 # ---- pulling ---------------------------------------------------------------------------------------------------------
@@ -682,7 +647,5 @@ def test_a_body_is_what_the_ollama_package_makes_of_it() -> None:
     assert list(body) == [*as_before, "logprobs"]
     assert {key: body[key] for key in as_before} == as_before
     listed = body["logprobs"]
-    assert (len(listed), listed[0]["token"], listed[-1]) == (2, "3", {"token": "}", "logprob": 0.0, "top_logprobs": None})
-    assert [dict(token) for token in listed[:1]] == [
-        {"token": "3", "logprob": -0.5, "top_logprobs": [{"token": "2", "logprob": -1.0}]}
-    ]
+    assert (len(listed), listed[-1]) == (2, {"token": "}", "logprob": 0.0, "top_logprobs": None})
+    assert listed[0] == {"token": "3", "logprob": -0.5, "top_logprobs": [{"token": "2", "logprob": -1.0}]}

@@ -25,6 +25,7 @@ from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import read_run_json
 from tests.helpers.fake_server import FakeServer
+from tests.helpers.loops import on_a_loop
 from tests.helpers.making import a_config
 from tests.helpers.small_runs import SPEC, TEACHER
 
@@ -284,16 +285,13 @@ def test_an_sglang_that_heeds_no_seed_is_said(heeds: bool, said: int) -> None:
 # ---- dialects --------------------------------------------------------------------------------------------------------
 
 
-def test_one_request_finds_out_that_nothing_is_missing() -> None:
+@on_a_loop
+async def test_one_request_finds_out_that_nothing_is_missing() -> None:
     """It is asked once for each model, however often the model is."""
     wire = Wire()
     server = a_server(wire)
-
-    async def twice() -> Model:
-        await server.model("m")
-        return await server.model("m")
-
-    assert asyncio.run(twice()) == Model("m", "", 4096)
+    await server.model("m")
+    assert (await server.model("m")) == Model("m", "", 4096)
     assert len(wire.asked) == 1
 
 
@@ -310,17 +308,13 @@ def test_one_request_finds_out_that_nothing_is_missing() -> None:
         (("temperature", "top_p"), {"temperature": False, "top_p": False}, "takes no temperature"),
     ],
 )
-def test_what_a_server_does_not_take_is_left_out(refused: tuple[str, ...], differs: dict[str, Any], words: str) -> None:
+@on_a_loop
+async def test_what_a_server_does_not_take_is_left_out(refused: tuple[str, ...], differs: dict[str, Any], words: str) -> None:
     """Whatever it refuses, and nothing else; every later request to that model is without it."""
     wire = Wire(without(*refused))
     server = a_server(wire)
-
-    async def talk() -> Model:
-        model = await server.model("m")
-        await server.chat({**PAYLOAD, "format": {**SCHEMA, "minItems": 1}})
-        return model
-
-    model = asyncio.run(talk())
+    model = await server.model("m")
+    await server.chat({**PAYLOAD, "format": {**SCHEMA, "minItems": 1}})
     assert model.differs == differs
     assert words in model.in_words[0]
     assert len(model.in_words) == len(differs)

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from skills_dspy.base.columns import whole
+from skills_dspy.base.columns import TAG_NAMES, whole
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import AnswerPair, Record, Rejection, SoftRating
 from skills_dspy.cli.shared.arguments import ExplainOptions
@@ -89,7 +89,7 @@ def _outcome(found: FoundRow, out: Console) -> None:
     _soft(question.get("soft"), out)
     out.print(f"[bold]pair judge[/bold]     {pair['rating']} of 3: {escape(pair['explanation'])}")
     _soft(pair.get("soft"), out)
-    for name in ("instruction_quality", "sample_quality", "difficulty", "category"):
+    for name in TAG_NAMES:
         said = tags["explanations"].get(name)
         out.print(f"[bold]{name}[/bold] {tags[name] or 'none'}{'' if said is None else f': {escape(said)}'}")
         _soft(tags.get("soft", {}).get(name), out)

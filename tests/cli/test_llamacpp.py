@@ -7,7 +7,6 @@ import click
 import pytest
 
 from skills_dspy.cli.shared.options import ServerOptions
-from skills_dspy.cli.shared.sessions import make_server
 from skills_dspy.model.server.llamacpp import LlamaCppServer
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
@@ -92,6 +91,7 @@ def test_what_is_no_model_file_is_refused(terminal: Terminal, content: bytes | N
 def test_llama_cpp_gets_a_slot_for_each_request_in_flight(model: Path) -> None:
     """And is another server than the one of an address."""
     with click.Context(click.Command("run")):
-        server = make_server(ServerOptions(None, ("",), 3, model), a_config())
+        options = ServerOptions(None, ("",), 3, model)
+        ((_, server),) = options.connection.each(options.over(a_config()))
     assert isinstance(server, LlamaCppServer)
     assert server._slots == 3

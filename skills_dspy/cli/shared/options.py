@@ -22,7 +22,6 @@ T = TypeVar("T")
 Declaration = Callable[[str, Any], Callable[[Any], Any]]
 """From the name and the type of a field to click's decorator."""
 
-APIS = ("ollama", "openai")
 DEFAULT_HOST = "http://127.0.0.1:11434"
 SEED = click.IntRange(0, 2**63 - 1)
 

@@ -68,12 +68,9 @@ def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str]
 
     With `err` it is said on stderr.
     """
-
-    def say(text: str) -> None:
-        echo(text, err=err)
-
     if not exports:
         return
+    tell = partial(echo, err=err)
     try:
         with interrupted_by(signal.SIGTERM):
             sources = find_sources(folders)
@@ -82,9 +79,9 @@ def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str]
                 out = output_dir / "exports" / f"{layout}{suffix}"
                 asked = ExportRequest(sources, cast("Format", layout), out, time_stamp(), overwrite=True)
                 request, said = with_card_facts(asked)
-                _export(request, say)
+                _export(request, tell)
                 for line in said:
-                    say(line)
+                    tell(line)
     except NothingToExport as error:
         echo(f"not exported: {error}", err=True)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from evals.record.answering import CHECKOUT
+from skills_dspy.base.records import Record
 from skills_dspy.cli.export import export_run
 from skills_dspy.store.journal import Journal
 from skills_dspy.store.run_dir import RunDir
@@ -129,15 +130,6 @@ def test_rows_with_a_machines_residue_are_left_out_and_named(tmp_path: Path, typ
     )
 
 
-def test_a_run_of_nothing_but_residue_is_no_error_of_its_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It has ended well, as it was told to; what `export` would say is said."""
-    folder = write_run(tmp_path / "runs", [a_record(answer="So.</s>")])
-    export_run([folder], tmp_path, ["messages"], err=False)
-    said = capsys.readouterr()
-    assert (said.out, said.err.split(" hold")[0]) == ("", "not exported: every row (1 in all)")
-    assert not (tmp_path / "exports" / "messages.jsonl").exists()
-
-
 def test_both_sides_of_an_export_are_without_residue(tmp_path: Path, typed: Type) -> None:
     """What is set apart for testing is no exception, and a neighbour that is left out keeps nobody with it."""
     rows = [(f"q{n}a q{n}b?", f"r{n}a r{n}b" + "</s>" * (n == 1), ("0" * 15 + "1", 0.1) if n == 2 else None) for n in range(4)]
@@ -233,10 +225,15 @@ def test_a_run_that_stopped_short_exports_what_it_has(tmp_path: Path, terminal: 
     assert "rows of 2 runs as sharegpt" in out
 
 
-def test_export_of_a_run_without_a_row_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It has nothing to write and says so."""
-
-    folder = write_run(tmp_path / "runs", [])
-    export_run([folder], tmp_path / "runs", ["messages"], err=False)
-    assert capsys.readouterr().err.startswith("not exported: there is no accepted row in ")
-    assert not (tmp_path / "runs" / "exports").exists()
+@pytest.mark.parametrize(
+    ("records", "why"),
+    [([], "there is no accepted row in "), ([a_record(answer="So.</s>")], "every row (1 in all) holds what a machine leaves ")],
+)
+def test_export_of_a_run_that_has_no_row_for_it_is_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], records: list[Record], why: str
+) -> None:
+    """It has ended well, as it was told to; what `export` would say is said, and nothing is written."""
+    export_run([write_run(tmp_path / "runs", records)], tmp_path, ["messages"], err=False)
+    said = capsys.readouterr()
+    assert (said.out, said.err.startswith(f"not exported: {why}")) == ("", True)
+    assert not (tmp_path / "exports" / "messages.jsonl").exists()

@@ -98,44 +98,42 @@ def test_the_configuration_names_hosts(terminal: Terminal, text: str) -> None:
     assert [server.host for server in terminal.servers] == [A, B][: 1 + ("b:" in text)]
 
 
-def test_a_host_without_the_model_is_named(terminal: Terminal) -> None:
-    """With the line that pulls it there."""
-    terminal.make_server = Lacking
+@pytest.mark.parametrize(
+    ("server", "said"),
+    [
+        (Lacking, f"is not on the server at {B}. Fetch it with: OLLAMA_HOST={B} ollama pull mistral-small3.2"),
+        (
+            Other,
+            f"{A} and {B} have different weights under the name mistral-small3.2 (aaaaaaaaaaaa and bbbbbbbbbbbb)",
+        ),
+    ],
+)
+def test_a_host_that_does_not_go_with_the_others_is_named(terminal: Terminal, server: type[FakeServer], said: str) -> None:
+    """One without the model, with the line that pulls it there, and two with different weights."""
+    terminal.make_server = server
     shown = run(terminal, "--base-url", f"{A},{B}")
     assert shown.code == 2
-    assert f"is not on the server at {B}." in shown.err
-    assert f"OLLAMA_HOST={B} ollama pull mistral-small3.2" in shown.err
+    assert said in shown.err
     assert "Traceback" not in shown.err
-
-
-def test_no_password_of_any_host_is_shown_in_a_command() -> None:
-    """The hosts stay, for who goes on with it."""
-    given = f"run --base-url 'http://me:{SECRET}@a:1*8,http://me:{SECRET}/@@b*2' --base-url 'judge=http://you:{SECRET}@c' -n 5"
-    assert without_secrets(given) == "run --base-url 'http://a:1*8,http://b*2' --base-url 'judge=http://c' -n 5"
-    given = f"run --base-url http://a:11434*8,http://me:{SECRET}@b"
-    assert without_secrets(given) == "run --base-url http://a:11434*8,http://b"
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        (
+            ["--base-url", f"http://me:{SECRET}@a:1*8,http://me:{SECRET}/@@b*2", "--base-url", f"judge=http://you:{SECRET}@c"],
+            ["--base-url", "http://a:1*8,http://b*2", "--base-url", "judge=http://c"],
+        ),
+        (["--base-url", f"http://a:11434*8,http://me:{SECRET}@b"], ["--base-url", "http://a:11434*8,http://b"]),
         (["--base-url", f"http://a:1/?key={SECRET}", "-n", "5"], ["--base-url", "http://a:1/", "-n", "5"]),
         ([f"--base-url=a?k={SECRET}*8,b?k={SECRET} * 2"], ["--base-url=a*8,b * 2"]),
         (["--base-url", f"judge=http://me:{SECRET}@c?k=it's,{A}"], ["--base-url", f"judge=http://c,{A}"]),
         (["--task-paths", "a?.yaml", "--base-url", A], ["--task-paths", "a?.yaml", "--base-url", A]),
     ],
 )
-def test_no_key_of_any_host_is_shown_in_a_command(given: Sequence[str], said: Sequence[str]) -> None:
-    """One that stands in its address; whatever else has a question mark stays."""
+def test_no_password_or_key_of_any_host_is_shown_in_a_command(given: Sequence[str], said: Sequence[str]) -> None:
+    """The hosts stay, for who goes on with it, and so does whatever else has a question mark."""
     assert shlex.split(without_secrets(shlex.join(given))) == said
-
-
-def test_hosts_with_different_weights_are_refused(terminal: Terminal) -> None:
-    """Naming both."""
-    terminal.make_server = Other
-    shown = run(terminal, "--base-url", f"{A},{B}")
-    assert shown.code == 2
-    assert f"{A} and {B} have different weights under the name mistral-small3.2 (aaaaaaaaaaaa and bbbbbbbbbbbb)" in shown.err
 
 
 class Failing(FakeServer):

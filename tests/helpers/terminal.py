@@ -1,5 +1,6 @@
 """A terminal that commands are typed in, with a stand-in for the server."""
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,14 @@ seed_examples:
   - question: What is a pike?
     answer: A fish.
 """
+
+
+class Screen(io.StringIO):
+    """What somebody sits in front of."""
+
+    def isatty(self) -> bool:
+        """Somebody does."""
+        return True
 
 
 class Said(NamedTuple):

@@ -10,7 +10,7 @@ import pytest
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.terminal.consoles import make_console, make_table
 from skills_dspy.cli.terminal.streams import echo, guarded, know_all_letters
-from tests.cli.terminal.test_terminal import Screen
+from tests.helpers.terminal import Screen
 
 
 class Gone(io.StringIO):

@@ -515,6 +515,15 @@ def test_prompts_prints_those_that_are_asked_for(terminal: Terminal) -> None:
         assert Path(file).read_text("utf-8").splitlines()[int(line) - 1].startswith("class ")
 
 
+def test_prompts_shows_brackets_in_names_and_paths(terminal: Terminal) -> None:
+    """They are no markup: neither those of a model nor those of a program's file."""
+    config = terminal.write("brackets.yaml", "generator: {model: 'fox[1b]q4'}")
+    said = terminal.type("prompts", "write_answer_freeform", "--task-paths", terminal.task(), "--config", config)
+    assert "generator (fox[1b]q4), temperature" in said.out
+    program = terminal.write("both[v1].json", (CHECKOUT / "tests/before/inputs/programs/both.json").read_text("utf-8"))
+    assert f"compiled in  {program}, by " in terminal.type("prompts", "--program", program).out
+
+
 # -- signals, in a process of its own -----------------------------------------------------------------------------------
 
 WITHOUT_TORCH = """

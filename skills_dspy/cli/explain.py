@@ -37,8 +37,7 @@ def explain_command(options: ExplainOptions, console: Console | None = None) -> 
     if found is None:
         raise RunDirError(f"no row {row_id!r} in the runs below {output_dir}; ids stand in data.jsonl and rejected.jsonl")
     out = console or make_console(soft_wrap=True)
-    journal = JournalReader.open(found.paths.journal)
-    try:
+    with JournalReader.open(found.paths.journal) as journal:
         _outcome(found, out)
         _source(found, out)
         for stage, digests in found.row["provenance"]["calls"].items():
@@ -48,8 +47,6 @@ def explain_command(options: ExplainOptions, console: Console | None = None) -> 
                     raise RunDirError(f"{found.paths.journal}: the reply {digest[:12]} of this row is not in the journal")
                 _call(stage, attempt, len(digests), reply, found.row["provenance"]["prompts"].get(stage, ""), out)
         _second_answer(found, journal, out)
-    finally:
-        journal.close()
     return 0
 
 

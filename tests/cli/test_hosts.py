@@ -15,7 +15,6 @@ from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.model.server.server import Model
 from skills_dspy.run.account import count_hosts
 from skills_dspy.store.journal_reader import JournalReader, create_tables
-from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import NotedServer
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.terminal import Said, Terminal
@@ -151,8 +150,7 @@ def test_a_run_notes_and_shows_what_each_host_did(terminal: Terminal) -> None:
     asked = ["--base-url", f"http://me:{SECRET}@a:11434*2,{B}*3"]
     shown = run(terminal, *asked)
     assert shown.code == 0
-    paths = RunPaths(terminal.output / "test/foxes")
-    noted = json.loads(paths.run_json.read_bytes())
+    paths, noted = terminal.paths(), terminal.run_json()
     hosts, usage = noted["server"]["hosts"], noted["result"]["usage"]
     assert [(host["host"], host["slots"], host["version"]) for host in hosts] == [(A, 2, "0.0.0-fake"), (B, 3, "0.0.0-fake")]
     assert list(usage["by_host"]) == [A, B]
@@ -188,11 +186,10 @@ def test_who_is_left_out_is_said(terminal: Terminal) -> None:
 def test_a_run_of_one_host_says_nothing_of_hosts(terminal: Terminal) -> None:
     """Its run.json and its journal are what they were."""
     assert run(terminal, "--base-url", A).code == 0
-    paths = RunPaths(terminal.output / "test/foxes")
-    noted = json.loads(paths.run_json.read_bytes())
+    noted = terminal.run_json()
     assert "by_host" not in noted["result"]["usage"]
     assert "hosts" not in noted["server"]
-    with JournalReader.open(paths.journal) as journal:
+    with JournalReader.open(terminal.paths().journal) as journal:
         assert journal.usage_by_host() == {}
 
 
@@ -246,8 +243,7 @@ def test_check_measures_each_host_and_a_run_takes_its_slots(terminal: Terminal) 
     kept.write_text(json.dumps(content))
     done = run(terminal, *asked)
     assert "Slots as `check` measured them: 3 at http://a:11434, 5 at http://b:11434; write *N behind an address" in done.err
-    noted = json.loads(RunPaths(terminal.output / "test/foxes").run_json.read_bytes())
-    assert [host["slots"] for host in noted["server"]["hosts"]] == [3, 5, 2]
+    assert [host["slots"] for host in terminal.run_json()["server"]["hosts"]] == [3, 5, 2]
     assert "Slots as" not in run(terminal, "--base-url", A, "--restart").err
     kept.write_text("{")
     again = run(terminal, *asked, "--restart")

@@ -14,7 +14,6 @@ from skills_dspy.commands.check.task_report import TaskReport, github_lines, mak
 from skills_dspy.tasks.lint import Finding
 from tests.helpers.terminal import Terminal
 
-CORPORA = Path("/work/shared/corpora/taxonomy")
 GOOD = """\
 version: 3
 created_by: me

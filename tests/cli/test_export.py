@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -165,37 +166,39 @@ def test_what_cannot_be_is_one_sentence(
     assert files_below(tmp_path) == before
 
 
-def test_sigterm_leaves_nothing_half_written(tmp_path: Path) -> None:
-    """A service manager's way of stopping is an interruption: exit code 130, and the folder is as it was."""
-    many = some_records(300)
-    write_run(tmp_path / "runs", many * 100)
-    (tmp_path / "out").mkdir()
-    words = [sys.executable, "-m", "skills_dspy", "export", str(tmp_path / "runs"), "--format", "hf"]
-    with subprocess.Popen([*words, "--out", str(tmp_path / "out" / "ds"), "--test-share", "0.1"], cwd=CHECKOUT) as process:
-        while not any((tmp_path / "out").iterdir()):
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait() == 130
-    assert list((tmp_path / "out").iterdir()) == []
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose export takes a while; nobody changes it."""
+    return write_run(tmp_path_factory.mktemp("large"), some_records(300) * 100)
 
 
-OLD = '{"messages": []}\n'
-
-
-def test_a_kill_leaves_the_old_export(tmp_path: Path) -> None:
-    """Whatever stood half-written beside it."""
-    write_run(tmp_path / "runs", some_records(300) * 100)
-    out = tmp_path / "out" / "m.jsonl"
-    out.parent.mkdir()
-    out.write_text(OLD)
-    words = [sys.executable, "-m", "skills_dspy", "export", str(tmp_path / "runs"), "--format", "messages"]
-    with subprocess.Popen([*words, "--out", str(out), "--overwrite"], cwd=CHECKOUT) as process:
-        while len(list(out.parent.iterdir())) < 2:
+@contextmanager
+def exporting(run: Path, out: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that exports a run, from when on something has been written beside what was there."""
+    there = len(list(out.parent.iterdir()))
+    command = [sys.executable, "-m", "skills_dspy", "export", str(run), "--out", str(out), *words]
+    with subprocess.Popen(command, cwd=CHECKOUT) as process:
+        while len(list(out.parent.iterdir())) == there:
             assert process.poll() is None
             time.sleep(0.001)
+        yield process
+
+
+def test_sigterm_leaves_nothing_half_written(large: Path, tmp_path: Path) -> None:
+    """A service manager's way of stopping is an interruption: exit code 130, and the folder is as it was."""
+    with exporting(large, tmp_path / "ds", "--format", "hf", "--test-share", "0.1") as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kill_leaves_the_old_export(large: Path, tmp_path: Path) -> None:
+    """Whatever stood half-written beside it."""
+    out, old = tmp_path / "m.jsonl", '{"messages": []}\n'
+    out.write_text(old)
+    with exporting(large, out, "--format", "messages", "--overwrite") as process:
         process.kill()
-    assert out.read_text() == OLD
+    assert out.read_text() == old
 
 
 # ---- run --export ----------------------------------------------------------------------------------------------------

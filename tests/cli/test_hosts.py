@@ -250,6 +250,19 @@ def test_check_measures_each_host_and_a_run_takes_its_slots(terminal: Terminal) 
     assert f"warning: {kept} is not what `check` writes, and not used" in again.err
 
 
+@pytest.mark.parametrize("home", [True, False])
+def test_what_check_measures_need_not_be_kept(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, home: bool) -> None:
+    """Where there is no folder for it, or it cannot be written: the check is as good, and it is said."""
+    (terminal.folder / "cache").write_text("no folder")
+    if not home:
+        monkeypatch.setattr("skills_dspy.commands.api.server.kept_in", lambda _: None)
+    shown = check(terminal, "--base-url", f"{A},{B}")
+    assert shown.code == 0
+    (line,) = (line for line in shown.out.splitlines() if line.startswith("Not kept for `run`"))
+    why = "a file is in the way: choose another place" if home else "neither XDG_CACHE_HOME nor HOME says a folder."
+    assert line.endswith(why)
+
+
 def test_check_asks_all_hosts_about_the_seeds(terminal: Terminal) -> None:
     """Each has its part."""
     assert check(terminal, "--seeds", "--base-url", f"{A}*1,{B}").code in (0, 1)

@@ -10,21 +10,23 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from evals.record.answering import CHECKOUT, MODEL, RECORD_FROM, RECORD_NOTE
 from evals.record.demo import DEMO_FOLDER, record_demo
-from skills_dspy.base.config import load_config
+from skills_dspy.base.config import Api, load_config
 from skills_dspy.base.errors import MachineError, RequestError, SkillsError
-from skills_dspy.cli.shared.options import APIS, ServerOptions
-from skills_dspy.cli.shared.sessions import make_server
+from skills_dspy.commands.api.server import Connection
 from skills_dspy.store.run_json import server_in_words
 
 
 @click.command(help=__doc__)
 @click.option("--base-url", metavar="URL", help=f"A real Ollama that has {MODEL}, such as http://127.0.0.1:11434.")
-@click.option("--api", type=click.Choice(APIS), default="ollama", help="What it speaks; cassettes are of Ollama's own API.")
+@click.option(
+    "--api", type=click.Choice(get_args(Api)), default="ollama", help="What it speaks; cassettes are of Ollama's own API."
+)
 @click.option("--only", type=click.Choice(["demo", "cassettes"]), help="One of the two.")
 def main(base_url: str | None, api: str, only: str | None) -> None:
     """Record, and leave with exit code 2 and one sentence when that fails."""
@@ -52,7 +54,8 @@ async def note_of(base_url: str, api: str = "ollama") -> str:
         MachineError: nobody answers there, or the model is not pulled.
     """
     config = load_config(models={"generator": MODEL})
-    server = make_server(ServerOptions(api, (base_url,), 1), config)
+    connection = Connection(api, (base_url,), 1)
+    ((_, server),) = connection.each(connection.over(config))
     try:
         version = await server.version()
         model = None if "simulated" in version else await server.model(config.generator.model)

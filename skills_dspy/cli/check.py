@@ -1,7 +1,7 @@
 """`check`: tries everything that a run needs, a line for each as it is done, and an exit code."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
@@ -41,13 +41,12 @@ def check_command(options: CheckOptions) -> int:
     wanted, concurrency = options.wanted, options.server.concurrency
     request = CheckRequest(specs, config, wanted, concurrency, options.output_dir, options.pull, command())
     checks = checks_of(request, options.server.connection, ShownChecks(out), fault_teller(complainer(sys.stderr)))
-    print_json = echo_json if options.as_json else None
     if options.seeds:
-        return closed_seeds(checks.rate_seeds(), out, print_json)
+        return closed_seeds(checks.rate_seeds(), out, as_json=options.as_json)
     report = checks.run()
     if report.hosts:
         out.print(escape(_kept(report.hosts)))
-    return closed(report, out, print_json)
+    return closed(report, out, as_json=options.as_json)
 
 
 def _kept(hosts: Sequence[HostSpeed]) -> str:
@@ -62,14 +61,10 @@ def _kept(hosts: Sequence[HostSpeed]) -> str:
     return f"\nKept for `run` in {path}: " + ", ".join(f"{host.slots} slots at {host.host.name}" for host in hosts)
 
 
-PrintJson = Callable[[object], None]
-"""Prints JSON on stdout."""
-
-
-def closed(report: CheckReport, out: Console, print_json: PrintJson | None) -> int:
+def closed(report: CheckReport, out: Console, *, as_json: bool) -> int:
     """Say what it comes to; returns the exit code."""
-    if print_json is not None:
-        print_json(report.as_json())
+    if as_json:
+        echo_json(report.as_json())
     if not report.ready:
         out.print(f"\nNot ready, {report.count('FAIL')} FAIL above: a run needs what is missing there.")
         return NOT_READY
@@ -78,15 +73,15 @@ def closed(report: CheckReport, out: Console, print_json: PrintJson | None) -> i
     return READY
 
 
-def closed_seeds(rated: Sequence[RatedSeeds] | CheckReport, out: Console, print_json: PrintJson | None) -> int:
+def closed_seeds(rated: Sequence[RatedSeeds] | CheckReport, out: Console, *, as_json: bool) -> int:
     """Say what the judges said of the seeds; returns the exit code."""
     if isinstance(rated, CheckReport):
-        if print_json is not None:
-            print_json(rated.as_json())
+        if as_json:
+            echo_json(rated.as_json())
         return NOT_READY
     closing = closing_line(rated)
-    if print_json is not None:
-        print_json({"tasks": [task.as_json() for task in rated], "said": closing})
+    if as_json:
+        echo_json({"tasks": [task.as_json() for task in rated], "said": closing})
     else:
         for line in [line for task in rated for line in task.lines()]:
             out.print(escape(line))

@@ -1,8 +1,6 @@
 """`decide`: what other thresholds would have accepted, as a diff of the funnel, and a new dataset beside the old."""
 
 import json
-import shlex
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +13,7 @@ from skills_dspy.base.records import Reason
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.shared.arguments import DecideOptions
 from skills_dspy.cli.shared.sessions import open_server, run_until_done
-from skills_dspy.cli.summary import command
+from skills_dspy.cli.summary import typed_again
 from skills_dspy.cli.terminal.consoles import make_console, make_table
 from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.commands.decide.again import DecideResult
@@ -23,7 +21,6 @@ from skills_dspy.commands.decide.dataset import DecideRequest, decide_run, prepa
 from skills_dspy.commands.decide.pairs import PairCounts
 from skills_dspy.commands.decide.thresholds import Bounds
 from skills_dspy.model.replies import Meter
-from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.pipeline.funnel import FunnelDiff, ranked
 
 
@@ -67,8 +64,7 @@ def decide_command(options: DecideOptions) -> int:
             done = run_until_done(work())
     except Interrupted:
         kept = "the replies that came are kept in the run's journal" if asking else "nothing was written"
-        again = without_secrets(shlex.join(sys.argv[1:]))
-        echo(f"Interrupted; {kept}. Go on with: {command()} {again}", err=True)
+        echo(f"Interrupted; {kept}. Go on with: {typed_again()}", err=True)
         raise
     if options.as_json:
         echo_json(result_json(done))
@@ -134,8 +130,7 @@ def _print_unasked(done: DecideResult, out: Console) -> None:
     if done.untagged:
         out.print(f"Accepted without difficulty or category, which were never asked for: {done.untagged}.")
     if done.calls_left:
-        words = [word for word in sys.argv[1:] if word not in ("--dry-run", "--fill")]
-        again = f"{command()} {without_secrets(shlex.join([*words, '--fill']))}"
+        again = typed_again(without=("--dry-run", "--fill"), more=("--fill",))
         out.print(f"--fill asks for those alone, about {done.calls_left} calls: {escape(again)}")
 
 

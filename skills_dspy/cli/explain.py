@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from skills_dspy.base.columns import whole
+from skills_dspy.base.columns import TAG_NAMES, whole
 from skills_dspy.base.errors import RunDirError
 from skills_dspy.base.records import AnswerPair, Record, Rejection, SoftRating
 from skills_dspy.cli.shared.arguments import ExplainOptions
@@ -37,8 +37,7 @@ def explain_command(options: ExplainOptions, console: Console | None = None) -> 
     if found is None:
         raise RunDirError(f"no row {row_id!r} in the runs below {output_dir}; ids stand in data.jsonl and rejected.jsonl")
     out = console or make_console(soft_wrap=True)
-    journal = JournalReader.open(found.paths.journal)
-    try:
+    with JournalReader.open(found.paths.journal) as journal:
         _outcome(found, out)
         _source(found, out)
         for stage, digests in found.row["provenance"]["calls"].items():
@@ -48,8 +47,6 @@ def explain_command(options: ExplainOptions, console: Console | None = None) -> 
                     raise RunDirError(f"{found.paths.journal}: the reply {digest[:12]} of this row is not in the journal")
                 _call(stage, attempt, len(digests), reply, found.row["provenance"]["prompts"].get(stage, ""), out)
         _second_answer(found, journal, out)
-    finally:
-        journal.close()
     return 0
 
 
@@ -89,7 +86,7 @@ def _outcome(found: FoundRow, out: Console) -> None:
     _soft(question.get("soft"), out)
     out.print(f"[bold]pair judge[/bold]     {pair['rating']} of 3: {escape(pair['explanation'])}")
     _soft(pair.get("soft"), out)
-    for name in ("instruction_quality", "sample_quality", "difficulty", "category"):
+    for name in TAG_NAMES:
         said = tags["explanations"].get(name)
         out.print(f"[bold]{name}[/bold] {tags[name] or 'none'}{'' if said is None else f': {escape(said)}'}")
         _soft(tags.get("soft", {}).get(name), out)

@@ -2,13 +2,13 @@
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 from skills_dspy.base.errors import ExportError, NothingToExport, SkillsError
 from skills_dspy.cli.shared.arguments import ExportOptions
+from skills_dspy.cli.shared.interruptions import interrupted_by
 from skills_dspy.cli.terminal.streams import echo, echo_json
 from skills_dspy.commands.api.export import time_stamp
 from skills_dspy.commands.export.card import Tally
@@ -45,7 +45,7 @@ def export_command(options: ExportOptions) -> int:
         from skills_dspy.commands.export.hub import require_token
 
         require_token()
-    with _ended_by_sigterm():
+    with interrupted_by(signal.SIGTERM):  # so that nothing half-written stays behind
         split = None if options.test_share is None else Split(options.test_share, options.seed or 0)
         sources = find_sources(options.runs, PREFERENCES.get(layout, "accepted"))
         how = (options.system_prompt, split, options.overwrite, options.thoughts, options.keep_residue, options.reviewed_only)
@@ -68,23 +68,20 @@ def export_run(folders: Sequence[Path], output_dir: Path, exports: Sequence[str]
 
     With `err` it is said on stderr.
     """
-
-    def say(text: str) -> None:
-        echo(text, err=err)
-
     if not exports:
         return
+    tell = partial(echo, err=err)
     try:
-        with _ended_by_sigterm():
+        with interrupted_by(signal.SIGTERM):
             sources = find_sources(folders)
             for layout in dict.fromkeys(exports):
                 suffix = "" if layout in FOLDERS else SUFFIX.get(layout, ".jsonl")
                 out = output_dir / "exports" / f"{layout}{suffix}"
                 asked = ExportRequest(sources, cast("Format", layout), out, time_stamp(), overwrite=True)
                 request, said = with_card_facts(asked)
-                _export(request, say)
+                _export(request, tell)
                 for line in said:
-                    say(line)
+                    tell(line)
     except NothingToExport as error:
         echo(f"not exported: {error}", err=True)
 
@@ -163,17 +160,3 @@ def _push(folder: Path, repo: str, public: bool, *, err: bool) -> str:
         raise error from None
     echo(f"Uploaded: {address}", err=err)
     return address
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends it as Ctrl-C does, so that nothing half-written stays behind."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt

@@ -264,18 +264,11 @@ def _typed(argv: Sequence[str], defaults: Mapping[str, Any]) -> int:
     except (KeyboardInterrupt, click.Abort):
         echo("interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe went away, as `head` does: no error, but nothing more can be written there.
-        _silence_stdout()
-        return 1
     except OSError as error:
-        # What a run writes has its own errors; this is stdout, on a full disk.
+        # What a run writes has its own errors; this is stdout, on a full disk. A pipe that nobody reads, as after `head`, is
+        # taken for an end without a word by click and by rich.
         if error.errno != errno.ENOSPC:
             raise
-        _silence_stdout()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more can be written there
         echo(f"error: what is printed cannot be written: {error.strerror}; the run's files are whole", err=True)
         return 2
-
-
-def _silence_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -52,11 +52,9 @@ def _differences(compiled: CompiledProgram, wanted: Step | None) -> int:
     for name in compiled.steps if wanted is None else (wanted.name,):
         old, new = before.predictor(name), after.predictor(name)
         out.rule(name)
-        out.print(f"[bold]from[/bold]         {origin(STEPS[name])}")
-        out.print(
-            f"[bold]compiled in[/bold]  {compiled.path}, by {compiled.provenance.get('optimizer', 'an unnamed optimizer')}"
-        )
-        out.print(f"[bold]fingerprint[/bold]  {fingerprint(old)} before, {fingerprint(new)} now")
+        _fact("from", origin(STEPS[name]), out)
+        _fact("compiled in", f"{compiled.path}, by {compiled.provenance.get('optimizer', 'an unnamed optimizer')}", out)
+        _fact("fingerprint", f"{fingerprint(old)} before, {fingerprint(new)} now", out)
         out.print()
         lines = list(unified_diff(_constant_part(old), _constant_part(new), "original", "compiled", "", "", 2, ""))
         for line in lines:
@@ -90,13 +88,12 @@ def _print(step: Step, spec: TaskSpec, config: RunConfig, program: SkillsProgram
     predictor, settings = program.predictor(step.name), config.role(step.role)
     plan = SkillsAdapter().plan(predictor.signature)
     out.rule(step.name)
-    out.print(f"[bold]from[/bold]         {origin(step)}")
-    out.print(f"[bold]fingerprint[/bold]  {fingerprint(predictor)}")
+    _fact("from", origin(step), out)
+    _fact("fingerprint", fingerprint(predictor), out)
     room = reply_limits(spec, config)[step.name] + settings.thoughts
     model, think = config.model_for(step.role), "" if settings.think == "off" else f", think {settings.think}"
-    said = f"{step.role} ({model}), temperature {settings.temperature:g}, num_predict {room}{think}"
-    out.print(f"[bold]asked of[/bold]     {said}")
-    out.print(f"[bold]reply[/bold]        {'plain text' if plan.schema is None else 'JSON, constrained by a schema'}")
+    _fact("asked of", f"{step.role} ({model}), temperature {settings.temperature:g}, num_predict {room}{think}", out)
+    _fact("reply", "plain text" if plan.schema is None else "JSON, constrained by a schema", out)
     for message in prompt_of(predictor, _inputs(step, spec, config)):
         out.print(f"\n[bold]{message['role']}[/bold]")
         out.print(escape(message["content"]))
@@ -104,6 +101,10 @@ def _print(step: Step, spec: TaskSpec, config: RunConfig, program: SkillsProgram
         out.print("\n[bold]schema[/bold]")
         out.print(escape(json.dumps(plan.schema, ensure_ascii=False)))
     out.print()
+
+
+def _fact(name: str, text: str, out: Console) -> None:
+    out.print(f"[bold]{name}[/bold]{' ' * (13 - len(name))}{escape(text)}")
 
 
 def origin(step: Step) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from skills_dspy.cli.shared.arguments import ReviewOptions
+from skills_dspy.cli.shared.interruptions import interrupted_by
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.commands.review.opening import OpenedReview, open_review
 from skills_dspy.commands.review.order import Order
@@ -23,15 +24,12 @@ def review_command(options: ReviewOptions) -> int:
         echo(
             f"Every choice goes to {review.reviews} at once. Ctrl-C ends it; the same command goes on where you were.", err=True
         )
-        # Of Ctrl-C, too: who is started in the background by a shell is told to ignore it, and `kill -INT` would do nothing.
-        before = {ending: signal.signal(ending, _interrupt) for ending in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            echo(f"\n{_progress(review)}: {review.reviews}")
-        finally:
-            for ending, handler in before.items():
-                signal.signal(ending, handler)
+        # By Ctrl-C, too: who is started in the background by a shell is told to ignore it, and `kill -INT` would do nothing.
+        with interrupted_by(signal.SIGINT, signal.SIGTERM):
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                echo(f"\n{_progress(review)}: {review.reviews}")
     return 0
 
 
@@ -39,7 +37,3 @@ def _progress(review: OpenedReview) -> str:
     counts = review.desk.counts()
     ways = ", ".join(f"{counts[verdict]} {did}" for verdict, did in DID.items() if counts[verdict])
     return f"{counts.total()} of {review.rows} rows looked at{f' ({ways})' if ways else ''}"
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt

@@ -67,12 +67,10 @@ class _Stderr(Notices):
     quiet: bool
 
     def say(self, line: str) -> None:
-        """Something takes its time."""
         if not self.quiet:
             echo(line, err=True)
 
     def warn(self, line: str) -> None:
-        """Something is odd."""
         echo(f"warning: {line}", err=True)
 
 

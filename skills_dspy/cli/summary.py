@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -209,9 +209,14 @@ def resume_line(tasks: Sequence[TaskView]) -> str:
     if len(tasks) > FEW:
         total = headway_of(tasks)
         accepted = f"{total.accepted} of {total.wanted} for {total.tasks} tasks"
-    again = shlex.join(arg for arg in sys.argv[1:] if arg != "--restart")
     kept = f"Interrupted; everything is kept ({accepted})." if tasks else "Interrupted before anything was asked."
-    return f"{kept} Go on with: {command()} {without_secrets(again)}"
+    return f"{kept} Go on with: {typed_again(without=('--restart',))}"
+
+
+def typed_again(*, without: Collection[str] = (), more: Sequence[str] = ()) -> str:
+    """The command that was typed, with no secret in it, so that it works when it is pasted: less some words, and with more."""
+    words = [word for word in sys.argv[1:] if word not in without]
+    return f"{command()} {without_secrets(shlex.join([*words, *more]))}"
 
 
 def command() -> str:

@@ -143,11 +143,6 @@ def test_judge_and_tagger_follow_the_generator() -> None:
             3,
             "`server.base_url` is the number 5; write an address, a list of addresses",
         ),
-        (
-            "server:\n  base_url:\n  - http://me:secret@a\n  - 5",
-            4,
-            "item 2 of `server.base_url` is the number 5; write an address",
-        ),
         ("server:\n  base_url:\n    judge: {a: b}", 3, "`server.base_url.judge` is a mapping; write an address"),
         ("tagging: fused\nserver:\n  backoff_max: 0.5", 3, "`server.backoff_first` is above `server.backoff_max`"),
     ],

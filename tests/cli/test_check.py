@@ -16,7 +16,6 @@ from skills_dspy.base.errors import EmbedderMissing, ServerError, Unanswered
 from skills_dspy.base.records import SeedExample, SoftRating
 from skills_dspy.cli.check import NOT_READY, READY, SEEDS_FAIL, ShownChecks, closed, closed_seeds
 from skills_dspy.cli.main import start
-from skills_dspy.cli.terminal.streams import echo_json
 from skills_dspy.commands.check.checks import Checks
 from skills_dspy.commands.check.forecast import StepCost
 from skills_dspy.commands.check.lines import estimate_line, hours_line, soft_line, speed_line, together_line, trial_line
@@ -59,8 +58,7 @@ def checked(
     vectors = server if isinstance(server, TimedServer) else TimedServer()
     request = CheckRequest(specs, a_config(config), wanted, 4, output, pull)
     checks = Checks(request, server, ShownChecks(out), find, lambda _: vectors)
-    told = echo_json if as_json else None
-    code = closed_seeds(checks.rate_seeds(), out, told) if seeds else closed(checks.run(), out, told)
+    code = closed_seeds(checks.rate_seeds(), out, as_json=as_json) if seeds else closed(checks.run(), out, as_json=as_json)
     assert isinstance(out.file, io.StringIO)
     return code, out.file.getvalue()
 

@@ -83,19 +83,6 @@ def test_task_paths_without_a_path_and_paths_without_the_option_are_refused(
     assert "argument" in capsys.readouterr().err
 
 
-def test_options_have_their_defaults(options: list[RunOptions]) -> None:
-    """What is left out is None where a recording may know better."""
-    start(["run"])
-    (given,) = options
-    assert (given.wanted, given.seed, given.models.config, given.replay) == (None, None, None, None)
-    assert (given.server.base_url, given.server.concurrency, given.output_dir) == (
-        ("http://127.0.0.1:11434",),
-        8,
-        Path("output"),
-    )
-    assert (given.restart, given.quiet, given.as_json) == (False, False, False)
-
-
 def test_the_environment_names_the_host_and_the_option_goes_before_it(
     options: list[RunOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +119,7 @@ def test_a_complete_run_exits_with_0_and_a_summary(terminal: Terminal) -> None:
     assert len(accepted) == 3
     assert "test/foxes: 3 of 3 accepted, complete" in said.out
     assert f"Data: {terminal.output}/test/foxes/data.jsonl" in said.out
-    usage = json.loads((terminal.output / "test/foxes/run.json").read_text("utf-8"))["result"]["usage"]
+    usage = terminal.run_json()["result"]["usage"]
     assert f"Cost: {usage['calls']} calls, {usage['prompt_tokens'] + usage['output_tokens']} tokens" in said.out
     assert f"explain ROW_ID --output-dir {terminal.output}/test/foxes" in said.out
     table = {words[0]: words[1:] for line in said.out.splitlines() if (words := line.split())}
@@ -302,9 +289,9 @@ def test_a_replay_takes_from_the_recording_what_is_not_given(terminal: Terminal)
     assert "test/foxes: 3 of 3 accepted, complete" in said.out
     assert "(all from the recording)" in said.out
     assert len(terminal.servers) == 1
-    again = RunPaths(terminal.folder / "again" / "test/foxes")
-    assert again.data.read_bytes() == RunPaths(terminal.output / "test/foxes").data.read_bytes()
-    assert json.loads(again.run_json.read_bytes())["inputs"]["seed"] == 5
+    again = terminal.folder / "again"
+    assert terminal.paths(output=again).data.read_bytes() == terminal.paths().data.read_bytes()
+    assert terminal.run_json(again)["inputs"]["seed"] == 5
 
 
 def test_runs_recorded_with_different_settings_are_not_replayed_together(terminal: Terminal) -> None:
@@ -365,7 +352,7 @@ def test_explain_tells_the_story_of_an_accepted_row(terminal: Terminal) -> None:
     assert f"nearest {row['provenance']['neighbour']['id']} at squared distance" in said.out
     stages = [stage for stage in row["provenance"]["calls"] if f"─ {stage} ─" in said.out]
     assert stages == list(row["provenance"]["calls"])
-    with JournalReader.open(RunPaths(terminal.output / "test/[b]foxes").journal) as journal:
+    with JournalReader.open(terminal.paths("test/[b]foxes").journal) as journal:
         for digests in row["provenance"]["calls"].values():
             for digest in digests:
                 reply = journal.full(digest)
@@ -398,7 +385,7 @@ def test_a_tag_that_cannot_be_read_twice_costs_no_row(terminal: Terminal) -> Non
     said = terminal.type("explain", accepted[0]["id"], "--output-dir", terminal.output).out
     assert f"difficulty none: unreadable: {tags['explanations']['difficulty'].removeprefix('unreadable: ')}" in said
     assert said.count("─ difficulty") == 2
-    data = terminal.output / "test/foxes/data.jsonl"
+    data = terminal.paths().data
     before = data.read_bytes()
     data.unlink()
     assert terminal.run(*words).code == 0
@@ -454,7 +441,7 @@ def test_it_is_counted_from_how_many_replies_soft_ratings_were_read(terminal: Te
     stages = {STEPS[name].stage for name in RATING_STEPS}
     calls = [row["provenance"]["calls"] for rows in terminal.rows() for row in rows]
     digests = {digest for each in calls for stage in stages for digest in each.get(stage, ())}
-    with JournalReader.open(RunPaths(terminal.output / "test/foxes").journal) as journal:
+    with JournalReader.open(terminal.paths().journal) as journal:
         ended = [reply.reply["done_reason"] for reply in map(journal.full, digests) if reply is not None]
     asked = ended.count("stop")
     assert 0 < asked < len(ended)
@@ -478,8 +465,7 @@ def test_a_run_asks_for_no_probabilities_unless_it_began_with_them(terminal: Ter
     task = terminal.task()
     assert "Soft ratings" not in terminal.run("--task-paths", task, "-n", 1).out
     assert terminal.rows()[0][0]["tags"]["soft"] == {}
-    inputs = json.loads(RunPaths(terminal.output / "test/foxes").run_json.read_text())["inputs"]
-    assert inputs["config"]["soft_ratings"] is False
+    assert terminal.run_json()["inputs"]["config"]["soft_ratings"] is False
     terminal.run("--task-paths", task, "-n", 1, "--config", terminal.write("soft.yaml", "soft_ratings: true"), "--restart")
     assert "\nSoft ratings: read from" in terminal.run("--task-paths", task, "-n", 2).out
     assert all(row["tags"]["soft"] for row in terminal.rows()[0])
@@ -513,6 +499,15 @@ def test_prompts_prints_those_that_are_asked_for(terminal: Terminal) -> None:
         (origin,) = (line for line in said.splitlines() if line.startswith("from  "))
         file, line = origin.rpartition("(")[2].rstrip(")").rsplit(":", 1)
         assert Path(file).read_text("utf-8").splitlines()[int(line) - 1].startswith("class ")
+
+
+def test_prompts_shows_brackets_in_names_and_paths(terminal: Terminal) -> None:
+    """They are no markup: neither those of a model nor those of a program's file."""
+    config = terminal.write("brackets.yaml", "generator: {model: 'fox[1b]q4'}")
+    said = terminal.type("prompts", "write_answer_freeform", "--task-paths", terminal.task(), "--config", config)
+    assert "generator (fox[1b]q4), temperature" in said.out
+    program = terminal.write("both[v1].json", (CHECKOUT / "tests/before/inputs/programs/both.json").read_text("utf-8"))
+    assert f"compiled in  {program}, by " in terminal.type("prompts", "--program", program).out
 
 
 # -- signals, in a process of its own -----------------------------------------------------------------------------------

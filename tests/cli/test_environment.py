@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -52,37 +54,29 @@ def test_the_ollama_package_does_trip_over_them(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("value", "stays"), [("3e10", False), ("", False), ("much", False), ("-1", False), (" 30 ", True), ("3000000", True)]
+    ("names", "bad", "good"),
+    [
+        (
+            ("DSPY_CACHE_LIMIT", "NUMPY_MADVISE_HUGEPAGE", "HF_HUB_ETAG_TIMEOUT"),
+            ("3e10", "", "much", "-1"),
+            (" 30 ", "3000000"),
+        ),
+        (("COLUMNS", "LINES"), ("0", "-1", "", "9" * 30, "²", "80x"), ("5",)),
+        (("LOGLEVEL", "TORCH_LOGS", "TORCHINDUCTOR_CACHE_DIR"), ("info",), ()),
+        (("PYTORCH_JIT", "SYMPY_CACHE_SIZE", "TQDM_ASCII"), ("info",), ()),
+        (("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "TORCH_HOME"), (), ("info",)),
+        (("PYTORCH_MPS_DISABLE", "TQDM_DISABLE", "HF_HOME"), (), ("info",)),
+    ],
 )
-@pytest.mark.parametrize("name", ["DSPY_CACHE_LIMIT", "NUMPY_MADVISE_HUGEPAGE", "HF_HUB_ETAG_TIMEOUT"])
-def test_what_libraries_take_for_a_number(name: str, value: str, stays: bool) -> None:
-    """One that is none is as good as none: the library takes its own."""
-    environment = {name: value, "HOME": "/root"}
-    assert put_right(environment) == ""
-    assert (name in environment) is stays
-    assert environment["HOME"] == "/root"
+def test_what_libraries_trip_over_is_taken_out(names: Sequence[str], bad: Sequence[str], good: Sequence[str]) -> None:
+    """What is no number or no size of a terminal is as good as none: nothing would be printed in 0 columns.
 
-
-@pytest.mark.parametrize("name", ["COLUMNS", "LINES"])
-@pytest.mark.parametrize(
-    ("value", "stays"), [("0", False), ("-1", False), ("", False), ("9" * 30, False), ("²", False), ("80x", False), ("5", True)]
-)
-def test_what_is_no_size_of_a_terminal(name: str, value: str, stays: bool) -> None:
-    """The terminal itself is asked then: nothing would be printed in 0 columns."""
-    environment = {name: value}
-    put_right(environment)
-    assert (name in environment) is stays
-
-
-@pytest.mark.parametrize(
-    "name", ["LOGLEVEL", "TORCH_LOGS", "TORCHINDUCTOR_CACHE_DIR", "PYTORCH_JIT", "SYMPY_CACHE_SIZE", "TQDM_ASCII"]
-)
-def test_what_libraries_end_with_and_we_do_not_use(name: str) -> None:
-    """`LOGLEVEL=info` alone, set for another program, kept torch from being imported; what it is told of devices stays."""
-    kept = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "TORCH_HOME", "PYTORCH_MPS_DISABLE", "TQDM_DISABLE", "HF_HOME")
-    environment = dict.fromkeys((name, *kept), "info")
-    put_right(environment)
-    assert tuple(environment) == kept
+    `LOGLEVEL=info` alone, set for another program, kept torch from being imported; what it is told of devices stays.
+    """
+    for name, value in product(names, (*bad, *good)):
+        environment = {name: value, "HOME": "/root"}
+        assert put_right(environment) == ""
+        assert environment == ({"HOME": "/root"} if value in bad else {name: value, "HOME": "/root"}), (name, value)
 
 
 @pytest.mark.parametrize("told", ["http://box:1", " http://box:1\n", '"http://box:1"', "'http://box:1'"])
@@ -169,18 +163,13 @@ def test_verbose_tells_what_is_read_and_written(terminal: Terminal) -> None:
     assert "has written rows.jsonl" in said
 
 
-def test_verbose_twice_logs_each_request(terminal: Terminal) -> None:
-    """With the model and how long the reply was and took."""
-    said = terminal.type("-vv", "run", "--output-dir", terminal.output, "--task-paths", terminal.task(), "-n", 1, "--quiet")
-    assert re.search(r"skills_dspy\.model\.replies: write_answer_freeform: \d+ tokens for \d+ of \S+ in \d+\.\d s", said.err)
-
-
-def test_verbose_is_counted_on_both_sides_of_the_command(terminal: Terminal) -> None:
-    """Once before it and once after it is twice, and each line is there once; afterwards nothing is logged."""
+@pytest.mark.parametrize("words", [("-vv", "run"), ("-v", "run", "-v")])
+def test_verbose_twice_logs_each_request(terminal: Terminal, words: tuple[str, ...]) -> None:
+    """With the model and how long the reply was and took; once before the command and once after it is twice."""
     rest = ("--output-dir", terminal.output, "--task-paths", terminal.task(), "-n", 1, "--quiet")
-    said = terminal.type("-v", "run", "-v", *rest).err
+    said = terminal.type(*words, *rest).err
+    assert re.search(r"skills_dspy\.model\.replies: write_answer_freeform: \d+ tokens for \d+ of \S+ in \d+\.\d s", said)
     assert said.count("skills_dspy.run.runner: test/foxes: complete") == 1
-    assert "skills_dspy.model.replies: write_answer_freeform: " in said
     assert "complete" not in terminal.type("run", *rest).err
 
 

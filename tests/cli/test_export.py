@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from evals.record.answering import CHECKOUT
+from skills_dspy.base.records import Record
 from skills_dspy.cli.export import export_run
 from skills_dspy.store.journal import Journal
 from skills_dspy.store.run_dir import taken
@@ -129,15 +131,6 @@ def test_rows_with_a_machines_residue_are_left_out_and_named(tmp_path: Path, typ
     )
 
 
-def test_a_run_of_nothing_but_residue_is_no_error_of_its_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It has ended well, as it was told to; what `export` would say is said."""
-    folder = write_run(tmp_path / "runs", [a_record(answer="So.</s>")])
-    export_run([folder], tmp_path, ["messages"], err=False)
-    said = capsys.readouterr()
-    assert (said.out, said.err.split(" hold")[0]) == ("", "not exported: every row (1 in all)")
-    assert not (tmp_path / "exports" / "messages.jsonl").exists()
-
-
 def test_both_sides_of_an_export_are_without_residue(tmp_path: Path, typed: Type) -> None:
     """What is set apart for testing is no exception, and a neighbour that is left out keeps nobody with it."""
     rows = [(f"q{n}a q{n}b?", f"r{n}a r{n}b" + "</s>" * (n == 1), ("0" * 15 + "1", 0.1) if n == 2 else None) for n in range(4)]
@@ -173,37 +166,39 @@ def test_what_cannot_be_is_one_sentence(
     assert files_below(tmp_path) == before
 
 
-def test_sigterm_leaves_nothing_half_written(tmp_path: Path) -> None:
-    """A service manager's way of stopping is an interruption: exit code 130, and the folder is as it was."""
-    many = some_records(300)
-    write_run(tmp_path / "runs", many * 100)
-    (tmp_path / "out").mkdir()
-    words = [sys.executable, "-m", "skills_dspy", "export", str(tmp_path / "runs"), "--format", "hf"]
-    with subprocess.Popen([*words, "--out", str(tmp_path / "out" / "ds"), "--test-share", "0.1"], cwd=CHECKOUT) as process:
-        while not any((tmp_path / "out").iterdir()):
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait() == 130
-    assert list((tmp_path / "out").iterdir()) == []
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose export takes a while; nobody changes it."""
+    return write_run(tmp_path_factory.mktemp("large"), some_records(300) * 100)
 
 
-OLD = '{"messages": []}\n'
-
-
-def test_a_kill_leaves_the_old_export(tmp_path: Path) -> None:
-    """Whatever stood half-written beside it."""
-    write_run(tmp_path / "runs", some_records(300) * 100)
-    out = tmp_path / "out" / "m.jsonl"
-    out.parent.mkdir()
-    out.write_text(OLD)
-    words = [sys.executable, "-m", "skills_dspy", "export", str(tmp_path / "runs"), "--format", "messages"]
-    with subprocess.Popen([*words, "--out", str(out), "--overwrite"], cwd=CHECKOUT) as process:
-        while len(list(out.parent.iterdir())) < 2:
+@contextmanager
+def exporting(run: Path, out: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that exports a run, from when on something has been written beside what was there."""
+    there = len(list(out.parent.iterdir()))
+    command = [sys.executable, "-m", "skills_dspy", "export", str(run), "--out", str(out), *words]
+    with subprocess.Popen(command, cwd=CHECKOUT) as process:
+        while len(list(out.parent.iterdir())) == there:
             assert process.poll() is None
             time.sleep(0.001)
+        yield process
+
+
+def test_sigterm_leaves_nothing_half_written(large: Path, tmp_path: Path) -> None:
+    """A service manager's way of stopping is an interruption: exit code 130, and the folder is as it was."""
+    with exporting(large, tmp_path / "ds", "--format", "hf", "--test-share", "0.1") as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kill_leaves_the_old_export(large: Path, tmp_path: Path) -> None:
+    """Whatever stood half-written beside it."""
+    out, old = tmp_path / "m.jsonl", '{"messages": []}\n'
+    out.write_text(old)
+    with exporting(large, out, "--format", "messages", "--overwrite") as process:
         process.kill()
-    assert out.read_text() == OLD
+    assert out.read_text() == old
 
 
 # ---- run --export ----------------------------------------------------------------------------------------------------
@@ -233,10 +228,15 @@ def test_a_run_that_stopped_short_exports_what_it_has(tmp_path: Path, terminal: 
     assert "rows of 2 runs as sharegpt" in out
 
 
-def test_export_of_a_run_without_a_row_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It has nothing to write and says so."""
-
-    folder = write_run(tmp_path / "runs", [])
-    export_run([folder], tmp_path / "runs", ["messages"], err=False)
-    assert capsys.readouterr().err.startswith("not exported: there is no accepted row in ")
-    assert not (tmp_path / "runs" / "exports").exists()
+@pytest.mark.parametrize(
+    ("records", "why"),
+    [([], "there is no accepted row in "), ([a_record(answer="So.</s>")], "every row (1 in all) holds what a machine leaves ")],
+)
+def test_export_of_a_run_that_has_no_row_for_it_is_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], records: list[Record], why: str
+) -> None:
+    """It has ended well, as it was told to; what `export` would say is said, and nothing is written."""
+    export_run([write_run(tmp_path / "runs", records)], tmp_path, ["messages"], err=False)
+    said = capsys.readouterr()
+    assert (said.out, said.err.startswith(f"not exported: {why}")) == ("", True)
+    assert not (tmp_path / "exports" / "messages.jsonl").exists()

@@ -1,20 +1,10 @@
 """`run --hold-out K`: seeds that no prompt shows, named in run.json, and the same in all that goes on from the run."""
 
 import json
-from typing import Any
 
-from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.exporting import write_run
 from tests.helpers.reporting import reported
 from tests.helpers.terminal import Terminal
-
-NAME = "test/foxes"
-
-
-def run_json(terminal: Terminal, folder: str = "output") -> dict[str, Any]:
-    """What the run of the task says of itself."""
-    content: dict[str, Any] = json.loads(RunPaths(terminal.folder / folder / NAME).run_json.read_bytes())
-    return content
 
 
 def test_seeds_that_are_held_out_are_in_no_prompt_and_in_run_json(terminal: Terminal) -> None:
@@ -22,7 +12,7 @@ def test_seeds_that_are_held_out_are_in_no_prompt_and_in_run_json(terminal: Term
     task = terminal.task()
     said = terminal.run("--task-paths", task, "-n", 3, "--hold-out", 2)
     assert (said.code, "\nHeld out: 2 of 5 seeds, which no prompt shows.\n" in said.out) == (0, True), said.out
-    content = run_json(terminal)
+    content = terminal.run_json()
     held, kept = content["held_out"], content["task"]["seed_examples"]
     assert (len(held), len(kept), content["inputs"]["hold_out"]) == (2, 3, 2)
     assert "held_out" not in content["task"]
@@ -30,7 +20,7 @@ def test_seeds_that_are_held_out_are_in_no_prompt_and_in_run_json(terminal: Term
     assert not any(seed["question"] in prompts or seed["answer"] in prompts for seed in held)
     assert all(seed["question"] in prompts for seed in kept)
     assert terminal.run("--task-paths", task, "-n", 4, "--hold-out", 2).code == 0
-    assert run_json(terminal)["held_out"] == held
+    assert terminal.run_json()["held_out"] == held
     for option, now in ((("--hold-out", 1), "1"), ((), "none")):
         said = terminal.run("--task-paths", task, "-n", 4, *option)
         assert said.code == 2
@@ -42,8 +32,9 @@ def test_without_the_option_a_run_is_what_it_was(terminal: Terminal) -> None:
     task = terminal.task()
     said = terminal.run("--task-paths", task, "-n", 1)
     assert (said.code, "eld out" in said.out) == (0, False)
-    assert "held_out" not in run_json(terminal)
-    assert "hold_out" not in run_json(terminal)["inputs"]
+    content = terminal.run_json()
+    assert "held_out" not in content
+    assert "hold_out" not in content["inputs"]
     said = terminal.run("--task-paths", task, "-n", 1, "--hold-out", 1)
     assert (said.code, "(seeds held out: none then, 1 now)" in said.err) == (2, True)
 
@@ -67,13 +58,13 @@ def test_replay_and_decide_keep_what_was_held_out(terminal: Terminal) -> None:
     """Both make their dataset of the same seeds, named or not, and say again which ones stayed out."""
     task = terminal.task()
     terminal.run("--task-paths", task, "-n", 3, "--hold-out", 2)
-    made = RunPaths(terminal.output / NAME)
-    held = run_json(terminal)["held_out"]
-    for folder, words in (("again", ()), ("named", ("--task-paths", task))):
-        said = terminal.type("run", "--replay", terminal.output, "--output-dir", terminal.folder / folder, *words)
+    made = terminal.paths()
+    held = terminal.run_json()["held_out"]
+    for folder, words in ((terminal.folder / "again", ()), (terminal.folder / "named", ("--task-paths", task))):
+        said = terminal.type("run", "--replay", terminal.output, "--output-dir", folder, *words)
         assert said.code == 0, said.err
-        assert run_json(terminal, folder)["held_out"] == held
-        assert RunPaths(terminal.folder / folder / NAME).data.read_bytes() == made.data.read_bytes()
+        assert terminal.run_json(folder)["held_out"] == held
+        assert terminal.paths(output=folder).data.read_bytes() == made.data.read_bytes()
     decided = terminal.folder / "decided"
     assert terminal.type("decide", made.folder, "--out", decided, "--min-pair-rating", 1).code == 0
     assert json.loads((decided / "run.json").read_bytes())["held_out"] == held

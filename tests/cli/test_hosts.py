@@ -15,7 +15,6 @@ from skills_dspy.model.server.connections import without_secrets
 from skills_dspy.model.server.server import Model
 from skills_dspy.run.account import count_hosts
 from skills_dspy.store.journal_reader import JournalReader, create_tables
-from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import NotedServer
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.terminal import Said, Terminal
@@ -75,7 +74,6 @@ def test_bad_addresses_are_refused(terminal: Terminal, options: Sequence[str], s
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("5", "my.yaml:2: `server.base_url` is the number 5; write an address, a list of addresses"),
         (f"['http://me:{SECRET}@a', 5]", "my.yaml:2: item 2 of `server.base_url` is the number 5"),
         (f"['{A}', '{A}']", f"server.base_url in the configuration names {A} twice"),
         (f"{{teacher: '{A}', jugde: '{B}'}}", "server.base_url in the configuration names a role 'jugde', which is none"),
@@ -98,44 +96,42 @@ def test_the_configuration_names_hosts(terminal: Terminal, text: str) -> None:
     assert [server.host for server in terminal.servers] == [A, B][: 1 + ("b:" in text)]
 
 
-def test_a_host_without_the_model_is_named(terminal: Terminal) -> None:
-    """With the line that pulls it there."""
-    terminal.make_server = Lacking
+@pytest.mark.parametrize(
+    ("server", "said"),
+    [
+        (Lacking, f"is not on the server at {B}. Fetch it with: OLLAMA_HOST={B} ollama pull mistral-small3.2"),
+        (
+            Other,
+            f"{A} and {B} have different weights under the name mistral-small3.2 (aaaaaaaaaaaa and bbbbbbbbbbbb)",
+        ),
+    ],
+)
+def test_a_host_that_does_not_go_with_the_others_is_named(terminal: Terminal, server: type[FakeServer], said: str) -> None:
+    """One without the model, with the line that pulls it there, and two with different weights."""
+    terminal.make_server = server
     shown = run(terminal, "--base-url", f"{A},{B}")
     assert shown.code == 2
-    assert f"is not on the server at {B}." in shown.err
-    assert f"OLLAMA_HOST={B} ollama pull mistral-small3.2" in shown.err
+    assert said in shown.err
     assert "Traceback" not in shown.err
-
-
-def test_no_password_of_any_host_is_shown_in_a_command() -> None:
-    """The hosts stay, for who goes on with it."""
-    given = f"run --base-url 'http://me:{SECRET}@a:1*8,http://me:{SECRET}/@@b*2' --base-url 'judge=http://you:{SECRET}@c' -n 5"
-    assert without_secrets(given) == "run --base-url 'http://a:1*8,http://b*2' --base-url 'judge=http://c' -n 5"
-    given = f"run --base-url http://a:11434*8,http://me:{SECRET}@b"
-    assert without_secrets(given) == "run --base-url http://a:11434*8,http://b"
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        (
+            ["--base-url", f"http://me:{SECRET}@a:1*8,http://me:{SECRET}/@@b*2", "--base-url", f"judge=http://you:{SECRET}@c"],
+            ["--base-url", "http://a:1*8,http://b*2", "--base-url", "judge=http://c"],
+        ),
+        (["--base-url", f"http://a:11434*8,http://me:{SECRET}@b"], ["--base-url", "http://a:11434*8,http://b"]),
         (["--base-url", f"http://a:1/?key={SECRET}", "-n", "5"], ["--base-url", "http://a:1/", "-n", "5"]),
         ([f"--base-url=a?k={SECRET}*8,b?k={SECRET} * 2"], ["--base-url=a*8,b * 2"]),
         (["--base-url", f"judge=http://me:{SECRET}@c?k=it's,{A}"], ["--base-url", f"judge=http://c,{A}"]),
         (["--task-paths", "a?.yaml", "--base-url", A], ["--task-paths", "a?.yaml", "--base-url", A]),
     ],
 )
-def test_no_key_of_any_host_is_shown_in_a_command(given: Sequence[str], said: Sequence[str]) -> None:
-    """One that stands in its address; whatever else has a question mark stays."""
+def test_no_password_or_key_of_any_host_is_shown_in_a_command(given: Sequence[str], said: Sequence[str]) -> None:
+    """The hosts stay, for who goes on with it, and so does whatever else has a question mark."""
     assert shlex.split(without_secrets(shlex.join(given))) == said
-
-
-def test_hosts_with_different_weights_are_refused(terminal: Terminal) -> None:
-    """Naming both."""
-    terminal.make_server = Other
-    shown = run(terminal, "--base-url", f"{A},{B}")
-    assert shown.code == 2
-    assert f"{A} and {B} have different weights under the name mistral-small3.2 (aaaaaaaaaaaa and bbbbbbbbbbbb)" in shown.err
 
 
 class Failing(FakeServer):
@@ -153,8 +149,7 @@ def test_a_run_notes_and_shows_what_each_host_did(terminal: Terminal) -> None:
     asked = ["--base-url", f"http://me:{SECRET}@a:11434*2,{B}*3"]
     shown = run(terminal, *asked)
     assert shown.code == 0
-    paths = RunPaths(terminal.output / "test/foxes")
-    noted = json.loads(paths.run_json.read_bytes())
+    paths, noted = terminal.paths(), terminal.run_json()
     hosts, usage = noted["server"]["hosts"], noted["result"]["usage"]
     assert [(host["host"], host["slots"], host["version"]) for host in hosts] == [(A, 2, "0.0.0-fake"), (B, 3, "0.0.0-fake")]
     assert list(usage["by_host"]) == [A, B]
@@ -190,11 +185,10 @@ def test_who_is_left_out_is_said(terminal: Terminal) -> None:
 def test_a_run_of_one_host_says_nothing_of_hosts(terminal: Terminal) -> None:
     """Its run.json and its journal are what they were."""
     assert run(terminal, "--base-url", A).code == 0
-    paths = RunPaths(terminal.output / "test/foxes")
-    noted = json.loads(paths.run_json.read_bytes())
+    noted = terminal.run_json()
     assert "by_host" not in noted["result"]["usage"]
     assert "hosts" not in noted["server"]
-    with JournalReader.open(paths.journal) as journal:
+    with JournalReader.open(terminal.paths().journal) as journal:
         assert journal.usage_by_host() == {}
 
 
@@ -248,13 +242,25 @@ def test_check_measures_each_host_and_a_run_takes_its_slots(terminal: Terminal) 
     kept.write_text(json.dumps(content))
     done = run(terminal, *asked)
     assert "Slots as `check` measured them: 3 at http://a:11434, 5 at http://b:11434; write *N behind an address" in done.err
-    noted = json.loads(RunPaths(terminal.output / "test/foxes").run_json.read_bytes())
-    assert [host["slots"] for host in noted["server"]["hosts"]] == [3, 5, 2]
+    assert [host["slots"] for host in terminal.run_json()["server"]["hosts"]] == [3, 5, 2]
     assert "Slots as" not in run(terminal, "--base-url", A, "--restart").err
     kept.write_text("{")
     again = run(terminal, *asked, "--restart")
     assert again.code == 0
     assert f"warning: {kept} is not what `check` writes, and not used" in again.err
+
+
+@pytest.mark.parametrize("home", [True, False])
+def test_what_check_measures_need_not_be_kept(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, home: bool) -> None:
+    """Where there is no folder for it, or it cannot be written: the check is as good, and it is said."""
+    (terminal.folder / "cache").write_text("no folder")
+    if not home:
+        monkeypatch.setattr("skills_dspy.commands.api.server.kept_in", lambda _: None)
+    shown = check(terminal, "--base-url", f"{A},{B}")
+    assert shown.code == 0
+    (line,) = (line for line in shown.out.splitlines() if line.startswith("Not kept for `run`"))
+    why = "a file is in the way: choose another place" if home else "neither XDG_CACHE_HOME nor HOME says a folder."
+    assert line.endswith(why)
 
 
 def test_check_asks_all_hosts_about_the_seeds(terminal: Terminal) -> None:

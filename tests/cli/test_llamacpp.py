@@ -1,15 +1,12 @@
 """The command line with a model file in the place of a server: what is refused, and what is made of it. Real: tests/live."""
 
-import json
 from pathlib import Path
 
 import click
 import pytest
 
 from skills_dspy.cli.shared.options import ServerOptions
-from skills_dspy.cli.shared.sessions import make_server
 from skills_dspy.model.server.llamacpp import LlamaCppServer
-from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_config
 from tests.helpers.terminal import Terminal
@@ -72,8 +69,7 @@ def test_one_file_is_one_model(terminal: Terminal, model: Path, flag: str) -> No
 def test_the_model_of_every_role_is_the_files(terminal: Terminal, model: Path) -> None:
     """It is called like the file, whatever the settings call the teacher."""
     assert terminal.run("-n", 1, "--task-paths", terminal.task(), "--llamacpp", model).code == 0
-    made_with = json.loads(RunPaths(terminal.output / "test/foxes").run_json.read_bytes())["inputs"]["models"]
-    assert {model["name"] for model in made_with.values()} == {"fox-1b"}
+    assert {model["name"] for model in terminal.run_json()["inputs"]["models"].values()} == {"fox-1b"}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +88,7 @@ def test_what_is_no_model_file_is_refused(terminal: Terminal, content: bytes | N
 def test_llama_cpp_gets_a_slot_for_each_request_in_flight(model: Path) -> None:
     """And is another server than the one of an address."""
     with click.Context(click.Command("run")):
-        server = make_server(ServerOptions(None, ("",), 3, model), a_config())
+        options = ServerOptions(None, ("",), 3, model)
+        ((_, server),) = options.connection.each(options.over(a_config()))
     assert isinstance(server, LlamaCppServer)
     assert server._slots == 3

@@ -4,19 +4,26 @@ from datetime import date
 
 import pytest
 
+from skills_dspy.base.config import RunConfig
 from skills_dspy.cli.shared.options import ServerOptions
-from skills_dspy.cli.shared.sessions import make_server
 from skills_dspy.commands.api.server import Connection
 from skills_dspy.commands.check.hosts import CheckedHost, HostSpeed
 from skills_dspy.commands.check.speed import Counts, Together
 from skills_dspy.model.server.connections import place_of
 from skills_dspy.model.server.ollama import OllamaServer
 from skills_dspy.model.server.openai import OpenAIServer
+from skills_dspy.model.server.server import Server
 from tests.cli.test_check import checked, named
 from tests.helpers.making import a_config
 from tests.model.server.test_openai import HOST, MODEL, a_server, teacher
 
 ASKED = ServerOptions("openai", (HOST,), 4)
+
+
+def server_of(options: ServerOptions, config: RunConfig) -> Server:
+    """What answers at the one address."""
+    ((_, server),) = options.connection.each(options.over(config))
+    return server
 
 
 def test_check_says_what_the_server_is_and_what_it_lacks() -> None:
@@ -67,7 +74,7 @@ def test_the_key_comes_from_the_environment(
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    server = make_server(ASKED, a_config())
+    server = server_of(ASKED, a_config())
     assert isinstance(server, OpenAIServer)
     (client, *_) = server._connections.all()
     assert client.headers.get("Authorization") == sent
@@ -76,9 +83,9 @@ def test_the_key_comes_from_the_environment(
 def test_what_the_server_speaks_is_a_setting_too() -> None:
     """The command line goes before it."""
     config = a_config({"server": {"api": "openai"}})
-    assert isinstance(make_server(ServerOptions(None, (HOST,), 4), config), OpenAIServer)
-    assert isinstance(make_server(ServerOptions("ollama", (HOST,), 4), config), OllamaServer)
-    assert isinstance(make_server(ServerOptions(None, (HOST,), 4), a_config()), OllamaServer)
+    assert isinstance(server_of(ServerOptions(None, (HOST,), 4), config), OpenAIServer)
+    assert isinstance(server_of(ServerOptions("ollama", (HOST,), 4), config), OllamaServer)
+    assert isinstance(server_of(ServerOptions(None, (HOST,), 4), a_config()), OllamaServer)
     assert ASKED.over(a_config()).model_dump(mode="json")["server"]["api"] == "openai"
     assert "api" not in a_config().model_dump(mode="json")["server"]  # runs of Ollama are written as they always were
 

@@ -26,15 +26,7 @@ from skills_dspy.run.headway import duration, headway_of, worst_tasks
 from skills_dspy.run.task import TaskView
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.making import a_spec
-from tests.helpers.terminal import Terminal
-
-
-class Tty(io.StringIO):
-    """A terminal."""
-
-    def isatty(self) -> bool:
-        """It is one."""
-        return True
+from tests.helpers.terminal import Screen, Terminal
 
 
 class Hand:
@@ -142,7 +134,7 @@ def drawn(progress: Progress, width: int = 150) -> list[str]:
 def watched(*tasks: TaskView) -> RunProgress:
     """What a terminal is shown of tasks, 30 seconds later."""
     hand = Hand()
-    progress = RunProgress(stream=Tty(), clock=hand)
+    progress = RunProgress(stream=Screen(), clock=hand)
     progress.started(tasks, Slots(8))
     hand.now += 30.0
     return progress
@@ -150,7 +142,7 @@ def watched(*tasks: TaskView) -> RunProgress:
 
 def test_a_terminal_shows_each_task_and_what_is_in_flight() -> None:
     """Accepted, calls, speed, time left, the funnel, the slots; a fault until something settles again."""
-    assert drawn(RunProgress(stream=Tty())) == ["asking the server ..."]
+    assert drawn(RunProgress(stream=Screen())) == ["asking the server ..."]
     progress = watched(running("instructlab/skills/[/odd] foxes"), running("jays", accepted=6))
     picture = drawn(progress)
     (foxes,) = (line for line in picture if line.startswith("[/odd] foxes"))
@@ -196,7 +188,7 @@ def test_several_hosts_have_a_line_each() -> None:
 
 def test_a_terminal_is_left_clean() -> None:
     """The live table goes away when the run ends, whatever ends it."""
-    screen = Tty()
+    screen = Screen()
 
     def goes_wrong() -> None:
         with RunProgress(stream=screen) as progress:
@@ -211,8 +203,8 @@ def test_a_terminal_is_left_clean() -> None:
 
 def test_questions_are_counted() -> None:
     """A line now and then, a bar with the time left in a terminal, and nothing when quiet."""
-    hand, stream, silent = Hand(), io.StringIO(), Tty()
-    plain, bar, quiet = (Progress(stream=to, clock=hand, quiet=to is silent) for to in (stream, Tty(), silent))
+    hand, stream, silent = Hand(), io.StringIO(), Screen()
+    plain, bar, quiet = (Progress(stream=to, clock=hand, quiet=to is silent) for to in (stream, Screen(), silent))
     with plain.counting(4) as one, bar.counting(4) as two, quiet.counting(4) as three:
         for _ in range(3):
             hand.now += 10.0
@@ -227,7 +219,7 @@ def test_questions_are_counted() -> None:
 def test_the_first_steps_of_a_training_tell_no_time() -> None:
     """The first one waits for libraries: how long the others take is said after some of them, without it."""
     hand, stream = Hand(), io.StringIO()
-    plain, bar = (TrainingProgress(stream=to, clock=hand) for to in (stream, Tty()))
+    plain, bar = (TrainingProgress(stream=to, clock=hand) for to in (stream, Screen()))
     with plain.counting(10) as one, bar.counting(10) as two:
         for pause in (600.0, 20.0, 20.0, 20.0):
             hand.now += pause

@@ -14,7 +14,6 @@ from skills_dspy.commands.check.task_report import TaskReport, github_lines, mak
 from skills_dspy.tasks.lint import Finding
 from tests.helpers.terminal import Terminal
 
-CORPORA = Path("/work/shared/corpora/taxonomy")
 GOOD = """\
 version: 3
 created_by: me
@@ -78,13 +77,17 @@ def test_github_gets_its_annotations() -> None:
     ]
 
 
-def test_a_terminal_shows_findings_file_by_file(shell: Shell) -> None:
+def test_a_terminal_shows_tasks_in_a_table_and_findings_file_by_file(shell: Shell) -> None:
     """Text in brackets is text, not markup; the file's name stands once."""
     file = shell.skill("compositional_skills/[b]/qna.yaml", GOOD.replace("answer: Jay", "answer: [red]"))
+    shell.skill("compositional_skills/[c]/qna.yaml")
     shell.skill("knowledge/b/qna.yaml")
     out = Console(width=100, record=True, file=io.StringIO())
     show(make_report([shell.folder], load_config()), out)
     text = out.export_text()
+    heading, row, *_ = text.splitlines()
+    assert heading.split() == ["task", "kind", "seeds", "longest", "seed", "longest", "prompt", "window"]
+    assert row.split()[:3] == ["[c]", "mixed", "5"]
     assert text.count(str(file)) == 1
     assert "    6  error    `answer` of seed 2 is a list" in text
     assert "skipped: a leaf of `knowledge`" in text

@@ -12,8 +12,6 @@ from skills_dspy.cli.check import NOT_READY, READY
 from skills_dspy.model.server.server import Model
 from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import request_digest
-from skills_dspy.store.run_dir import RunPaths
-from skills_dspy.store.run_json import read_run_json
 from tests.cli.test_check import checked, named
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.making import a_spec
@@ -72,7 +70,7 @@ def test_thoughts_are_kept_beside_what_they_led_to(thinker: Terminal) -> None:
 
 def test_a_run_with_thoughts_has_the_same_bytes_resumed_replayed_and_decided(thinker: Terminal) -> None:
     """And says what was asked of them, so that a run that asks otherwise is another one."""
-    paths = RunPaths(thinker.output / "test/foxes")
+    paths = thinker.paths()
     made, config = paths.data.read_bytes(), thinker.folder / "think.yaml"
     words = ("--task-paths", thinker.folder / "foxes.yaml", "-n", 3)
     paths.data.unlink()
@@ -83,10 +81,8 @@ def test_a_run_with_thoughts_has_the_same_bytes_resumed_replayed_and_decided(thi
     assert (replayed / "test/foxes/data.jsonl").read_bytes() == made
     assert thinker.type("decide", paths.folder, "--out", thinker.folder / "decided").code == 0
     assert (thinker.folder / "decided" / "data.jsonl").read_bytes() == made
-    run = read_run_json(paths)
-    assert run is not None
-    assert run.config is not None
-    assert [run.config[role].get("think") for role in ("generator", "validator", "tagger")] == ["on", "low", None]
+    config_of_run = thinker.run_json()["config"]
+    assert [config_of_run[role].get("think") for role in ROLES] == ["on", "low", None]
     refused = thinker.run(*words)
     assert refused.code == 2
     assert "begun with other inputs (config: generator, validator)" in refused.err
@@ -96,10 +92,8 @@ def test_the_command_line_lets_all_roles_think(thinker: Terminal) -> None:
     """A replay that is told otherwise than its recording finds no replies, and says so."""
     words = ("--task-paths", thinker.folder / "foxes.yaml", "-n", 1, "--output-dir", thinker.folder / "more")
     assert thinker.type("run", *words, "--think", "High").code == 0
-    run = read_run_json(RunPaths(thinker.folder / "more" / "test/foxes"))
-    assert run is not None
-    assert run.config is not None
-    assert [run.config[role]["think"] for role in ROLES] == ["high"] * 3
+    config = thinker.run_json(thinker.folder / "more")["config"]
+    assert [config[role]["think"] for role in ROLES] == ["high"] * 3
     again = ("--replay", thinker.output, "--output-dir", thinker.folder / "again", "--think", "off")
     assert thinker.type("run", *again).code == 2
 

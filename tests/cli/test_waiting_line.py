@@ -15,42 +15,11 @@ from tests.helpers.making import a_config
 
 
 def test_a_request_that_is_left_waiting_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line, whatever kind of server it is: nobody has to guess why the run is slower than it was."""
-    said: list[str] = []
-    now = 0.0
-
-    class Choosy(FakeServer):
-        async def chat(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-            nonlocal now
-            if payload["number"] == 0:
-                await asyncio.Event().wait()
-            now += 30
-            return {}
-
-    monkeypatch.setattr("skills_dspy.commands.api.server.OllamaServer", lambda *_, **__: Choosy())
-
-    async def main() -> None:
-        options = ServerOptions(None, ("http://127.0.0.1:11434",), 4)
-        server = open_server(options.connection, a_config(), lambda *_: None, said.append, lambda: now)
-        left = asyncio.ensure_future(server.chat({"number": 0}))
-        await asyncio.sleep(0)
-        for number in range(1, 20):
-            await server.chat({"number": number})
-        left.cancel()
-
-    asyncio.run(main())
-    assert said == [
-        "A request of predict has waited 4 min while the server answered 8 sent after it; if this goes on, restart the server: "
-        "nothing is lost."
-    ]
-
-
-def test_a_request_that_failed_meanwhile_was_not_left_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its fault is said, and it waits from its next sending on."""
-    said: list[str] = []
+    """One line, so that nobody has to guess why the run is slow; one whose fault was said waits from its next sending on."""
+    said: list[tuple[float, str]] = []
     now, failed = 0.0, asyncio.Event()
 
-    class Failing(FakeServer):
+    class Choosy(FakeServer):
         def __init__(self, *_: object, on_fault: Callable[[Fault, float], None], **__: object) -> None:
             super().__init__()
             self.on_fault = on_fault
@@ -64,15 +33,20 @@ def test_a_request_that_failed_meanwhile_was_not_left_waiting(monkeypatch: pytes
             now += 30
             return {}
 
-    monkeypatch.setattr("skills_dspy.commands.api.server.OllamaServer", Failing)
+    monkeypatch.setattr("skills_dspy.commands.api.server.OllamaServer", Choosy)
 
     async def main() -> None:
         options = ServerOptions(None, ("http://127.0.0.1:11434",), 4)
-        complain = lambda message, pause: said.append(f"{message} {pause:g}")  # noqa: E731
-        server = open_server(options.connection, a_config(), complain, said.append, lambda: now)
+        server = open_server(
+            options.connection,
+            a_config(),
+            lambda message, pause: said.append((now, f"{message} {pause:g}")),
+            lambda line: said.append((now, line)),
+            lambda: now,
+        )
         left = asyncio.ensure_future(server.chat({"number": 0}))
         await asyncio.sleep(0)
-        for number in range(1, 14):
+        for number in range(1, 20):
             if number == 7:
                 failed.set()
                 await asyncio.sleep(0)
@@ -80,4 +54,11 @@ def test_a_request_that_failed_meanwhile_was_not_left_waiting(monkeypatch: pytes
         left.cancel()
 
     asyncio.run(main())
-    assert said == ["Busy. 2"]
+    assert said == [
+        (180.0, "Busy. 2"),
+        (
+            450.0,
+            "A request of predict has waited 4 min while the server answered 8 sent after it; if this goes on, restart the "
+            "server: nothing is lost.",
+        ),
+    ]

@@ -116,11 +116,6 @@ def simulation_note(interactions: Sequence[Interaction]) -> str | None:
     return notes.pop() if len(notes) == 1 else None
 
 
-def is_simulated(interaction: Interaction) -> bool:
-    """Whether a simulated teacher answered."""
-    return simulation_note([interaction]) is not None
-
-
 def _server_of(interaction: Interaction) -> str:
     headers = {name.lower(): values for name, values in interaction["response"]["headers"].items()}
     return "".join(headers.get("server", []))

@@ -1,6 +1,7 @@
 """A terminal that commands are typed in, with a stand-in for the server."""
 
 import io
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,14 @@ seed_examples:
   - question: What is a pike?
     answer: A fish.
 """
+
+
+class Screen(io.StringIO):
+    """What somebody sits in front of."""
+
+    def isatty(self) -> bool:
+        """Somebody does."""
+        return True
 
 
 class Said(NamedTuple):
@@ -84,7 +93,16 @@ class Terminal:
         """Type a `run` into the output folder."""
         return self.type("run", "--output-dir", self.output, *words)
 
+    def paths(self, name: str = "test/foxes", output: Path | None = None) -> RunPaths:
+        """The files of a task's run."""
+        return RunPaths((output or self.output) / name)
+
+    def run_json(self, output: Path | None = None) -> dict[str, Any]:
+        """What the run says of itself."""
+        content: dict[str, Any] = json.loads(self.paths(output=output).run_json.read_bytes())
+        return content
+
     def rows(self, name: str = "test/foxes") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """What was accepted and rejected."""
-        paths = RunPaths(self.output / name)
+        paths = self.paths(name)
         return [row for _, row in read_rows(paths.data)], [row for _, row in read_rows(paths.rejected)]

@@ -12,7 +12,6 @@ from skills_dspy.base.records import SeedExample
 from skills_dspy.base.yaml_lines import parse_yaml
 from skills_dspy.tasks.files import read_files
 from skills_dspy.tasks.lint import (
-    Finding,
     lint,
     near_copy,
     repeats,
@@ -39,15 +38,15 @@ FIVE = "".join(
 )
 
 
-def findings(text: str, attribution: str | None = "License of the work: MIT") -> list[Finding]:
-    """The findings about a qna.yaml."""
+def a_file(text: str, attribution: str | None = "License of the work: MIT") -> TaskFile:
+    """A qna.yaml that has been read."""
     root = parse_yaml(text.encode(), FILE, SpecError)
-    return lint(TaskFile(FILE, True, "skill", root, attribution, parse_qna(root, FILE, "a")))
+    return TaskFile(FILE, True, "skill", root, attribution, parse_qna(root, FILE, "a"))
 
 
-def told(text: str, attribution: str | None = "License of the work: MIT") -> list[tuple[int, str]]:
-    """Line and rule of each of them."""
-    return [(found.line, found.rule) for found in findings(text, attribution)]
+def told(file: TaskFile) -> list[tuple[int, str]]:
+    """Line and rule of each finding."""
+    return [(found.line, found.rule) for found in lint(file)]
 
 
 def a_seed(question: str = "Q", answer: str = "A", context: str | None = None) -> SeedExample:
@@ -60,7 +59,7 @@ def a_seed(question: str = "Q", answer: str = "A", context: str | None = None) -
 
 def test_a_good_file_is_told_nothing() -> None:
     """Five different seeds, described and attributed."""
-    assert told(HEAD + FIVE) == []
+    assert told(a_file(HEAD + FIVE)) == []
 
 
 @pytest.mark.parametrize(
@@ -81,7 +80,7 @@ def test_a_good_file_is_told_nothing() -> None:
 )
 def test_each_slip_of_a_seed_is_found_at_its_line(seed: str, rule: str) -> None:
     """One more seed with the slip, and nothing else is said."""
-    assert told(f"{HEAD}{FIVE}  - {{{seed}}}\n") == [(10, rule)]
+    assert told(a_file(f"{HEAD}{FIVE}  - {{{seed}}}\n")) == [(10, rule)]
 
 
 @pytest.mark.parametrize(
@@ -99,26 +98,24 @@ def test_each_slip_of_a_seed_is_found_at_its_line(seed: str, rule: str) -> None:
 )
 def test_a_thing_is_said_once(text: str, found: list[tuple[int, str]]) -> None:
     """What the schema says of versions 2 and 3 is an error, and no warning beside it."""
-    assert told(text) == found
+    assert told(a_file(text)) == found
 
 
 def test_signs_that_look_like_those_of_yaml_are_named() -> None:
     """In the description, too, and by a run as well; a text that quotes is none."""
-    text = HEAD.replace(": x", ": “To say it.”") + FIVE.replace("answer: Very", "answer: “No.” or “Yes.”")
+    file = a_file(HEAD.replace(": x", ": “To say it.”") + FIVE.replace("answer: Very", "answer: “No.” or “Yes.”"))
     said = (
         "`task_description` stands between U+201C (left double quotation mark) and U+201D (right double quotation mark), "
         'which belong to the text; write `"` if not meant so'
     )
-    assert [(one.line, one.message) for one in findings(text)] == [(3, said)]
-    root = parse_yaml(text.encode(), FILE, SpecError)
-    file = TaskFile(FILE, True, "skill", root, tasks=parse_qna(root, FILE, "a"))
+    assert [(one.line, one.message) for one in lint(file)] == [(3, said)]
     assert said in [one.message for one in run_warnings(file)]
 
 
 @pytest.mark.parametrize("attribution", [None, "Creator names: me", "License of the work: -"])
 def test_a_licence_is_asked_for(attribution: str | None) -> None:
     """Without a file, or without its line."""
-    assert told(HEAD + FIVE, attribution) == [(1, "attribution")]
+    assert told(a_file(HEAD + FIVE, attribution)) == [(1, "attribution")]
 
 
 def test_task_files_have_neither_schema_nor_attribution() -> None:
@@ -146,7 +143,7 @@ def test_task_files_have_neither_schema_nor_attribution() -> None:
 )
 def test_literal_line_breaks(text: str, times: int) -> None:
     """A backslash and an n count, a formula's words do not."""
-    found = findings(f"{HEAD}{FIVE}  - {{question: Q, answer: {json.dumps(text)}}}\n")
+    found = lint(a_file(f"{HEAD}{FIVE}  - {{question: Q, answer: {json.dumps(text)}}}\n"))
     counted = [f"an n {times} time{'s' * (times > 1)}, which stay as they are" in one.message for one in found]
     assert counted == [True] * (times > 0)
 
@@ -266,8 +263,8 @@ def test_the_real_taxonomy_is_told_what_is_wrong_with_it() -> None:
     """Sixteen files: what the eye finds in them, and nothing that it does not."""
     found = {}
     for file in read_files([CORPORA]):
-        findings = lint(file)
+        told_of = lint(file)
         name = "/".join(file.path.parent.relative_to(CORPORA).parts[1:])
-        found[name] = [(one.line, one.rule) for one in findings if one.rule != "attribution"]
-        assert [one.line for one in findings if one.rule == "attribution"] == [1]
+        found[name] = [(one.line, one.rule) for one in told_of if one.rule != "attribution"]
+        assert [one.line for one in told_of if one.rule == "attribution"] == [1]
     assert found == EXPECTED

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin,
 import click
 from click.core import ParameterSource
 
+from skills_dspy.base.thinking import Think
 from skills_dspy.cli.shared.environment import hidden_at_import
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ T = TypeVar("T")
 Declaration = Callable[[str, Any], Callable[[Any], Any]]
 """From the name and the type of a field to click's decorator."""
 
-APIS = ("ollama", "openai")
 DEFAULT_HOST = "http://127.0.0.1:11434"
 SEED = click.IntRange(0, 2**63 - 1)
 
@@ -201,7 +201,7 @@ class ModelOptions:
         str | None,
         option(
             "Whether all models think first, or how much: off, on, low, medium, high, or unset (not said).  [default: off]",
-            type=click.Choice(["off", "on", "low", "medium", "high", "unset"], case_sensitive=False),
+            type=click.Choice(get_args(Think), case_sensitive=False),
             metavar="HOW",
         ),
     ] = None

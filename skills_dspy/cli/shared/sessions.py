@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from skills_dspy.base.config import RunConfig
 from skills_dspy.base.errors import Interrupted
-from skills_dspy.cli.shared.options import ServerOptions, SessionOptions
+from skills_dspy.cli.shared.options import SessionOptions
 from skills_dspy.cli.terminal.streams import echo
 from skills_dspy.commands.api.server import Connection
 from skills_dspy.model.compiled import since_compiled
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-
 Complain = Callable[[str, float], None]
 """Gets what went wrong, and the seconds until the next try."""
 
@@ -33,11 +32,6 @@ Complain = Callable[[str, float], None]
 def complainer(stream: TextIO) -> Complain:
     """What writes a line for each."""
     return lambda message, pause: echo(f"{message} Again in {pause:.0f} s.", stream=stream)
-
-
-def make_server(options: ServerOptions, config: RunConfig, complain: Complain | None = None) -> Server:
-    """The first host of a command, or llama.cpp with its model file."""
-    return options.connection.each(options.over(config), fault_teller(complain))[0][1]
 
 
 def open_server(
@@ -55,9 +49,9 @@ def open_server(
     return connection.open(config, fault_teller(complain), say, waiting, clock)
 
 
-def fault_teller(complain: Complain | None) -> OnFault | None:
+def fault_teller(complain: Complain) -> OnFault:
     """What hears of faults, and complains."""
-    return None if complain is None else lambda fault, pause: complain(str(fault.error), pause)
+    return lambda fault, pause: complain(str(fault.error), pause)
 
 
 def waiting_line(waiting: Waiting, seconds: float) -> str:

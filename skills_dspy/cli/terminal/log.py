@@ -14,7 +14,6 @@ class _Lines(logging.Handler):
     """Prints each record as a line on the stderr of now, in front of which a display may stand."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one."""
         echo(self.format(record), err=True)
 
 

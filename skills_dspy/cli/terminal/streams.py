@@ -22,29 +22,23 @@ class _Passing(io.TextIOBase):
         self.beneath = beneath
 
     def write(self, text: str) -> int:
-        """Write a text; returns how much of it was written: all."""
         self.beneath.write(text)
         return len(text)
 
     def writable(self) -> bool:
-        """It is for writing."""
         return True
 
     def flush(self) -> None:
-        """Hand over what waits."""
         self.beneath.flush()
 
     def isatty(self) -> bool:
-        """Whether somebody sits in front of it."""
         return self.beneath.isatty()
 
     def fileno(self) -> int:
-        """The system's number of it."""
         return self.beneath.fileno()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """That of the stream beneath."""
         return self.beneath.encoding
 
     def close(self) -> None:

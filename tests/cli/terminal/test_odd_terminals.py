@@ -2,15 +2,18 @@
 
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 
 import pytest
 
+from evals.record.answering import CHECKOUT
 from skills_dspy.cli.progress import Progress
 from skills_dspy.cli.terminal.consoles import make_console, make_table
 from skills_dspy.cli.terminal.streams import echo, guarded, know_all_letters
-from tests.cli.terminal.test_terminal import Screen
+from tests.helpers.terminal import Screen
 
 
 class Gone(io.StringIO):
@@ -60,6 +63,26 @@ def test_json_stays_json_where_few_letters_are_known(encoding: str) -> None:
     echo(json.dumps(content, ensure_ascii=False), stream=stream)
     stream.flush()
     assert json.loads(raw.getvalue().decode(encoding)) == content
+
+
+@pytest.mark.parametrize(
+    ("full", "code", "said"),
+    [
+        (True, 2, "error: what is printed cannot be written: No space left on device; the run's files are whole\n"),
+        (False, 1, ""),
+    ],
+)
+def test_an_answer_that_cannot_be_written_ends_a_command_without_a_traceback(full: bool, code: int, said: str) -> None:
+    """On a full disk with a sentence; without a word where nobody reads a pipe any more, as after `head`."""
+    if full:
+        stdout = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, stdout = os.pipe()
+        os.close(reader)
+    words = [sys.executable, "-m", "skills_dspy", "--help"]
+    done = subprocess.run(words, cwd=CHECKOUT, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(stdout)
+    assert (done.returncode, done.stderr) == (code, said)
 
 
 def test_work_goes_on_when_nobody_hears_how_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from skills_dspy.cli.terminal.consoles import make_console, unmarked
 from skills_dspy.cli.terminal.streams import echo, echo_json, guarded, show_bug
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.small_runs import TEACHER
-from tests.helpers.terminal import Said, Terminal
+from tests.helpers.terminal import Said, Screen, Terminal
 
 EVIL = "\x1b[31mred\x1b]0;a title\x07\x9b2J\u202eback\x08\x7f\x00\r\u2028"
 SHOWN = "\\x1b[31mred\\x1b]0;a title\\x07\\u009b2J\\u202eback\\x08\\u007f\\x00\\x0d\\u2028"
@@ -26,14 +26,6 @@ ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u202
 STYLES = re.compile(r"\x1b\[[0-9;]*m")
 
 # ---- streams and consoles --------------------------------------------------------------------------------------------
-
-
-class Screen(io.StringIO):
-    """What somebody sits in front of."""
-
-    def isatty(self) -> bool:
-        """Somebody does."""
-        return True
 
 
 def test_escapes_show_what_was_there() -> None:

@@ -30,9 +30,9 @@ _TALK_OF_TASK = re.compile(
 """How a model that was asked for material tells what would be done with it; a question may well begin with `Given a`."""
 _BEGINNING = 4
 """Letters by which two words are taken for forms of one."""
-_FEWEST, _MORE, _SHARE = 3, 2, 1 / 3
-"""A context says its task again that has so many words of the description, so many more than any seed's, and of its own words
-so large a share."""
+_SEVERAL, _MORE, _SHARE = 3, 2, 1 / 3
+"""A context says its task again that has several words of the description, so many more than any seed's, and of its own words
+so large a share; where all seeds have marks in common, one that lacks most of them and has a single word more."""
 
 
 def echoed(new: NewText) -> str | None:
@@ -73,10 +73,14 @@ def _talk_of_the_task(new: NewText) -> str | None:
         return f"it talks of the task, and is no material for it: {quoted(tuple(tokens(found.group())))}"
     described, own = _beginnings(new.task.description), _beginnings(new.text)
     seeds = [_beginnings(context) for context in new.task.contexts]
-    # What all seeds have, and no description, is a mark of the material: `CREATE TABLE`.
-    marks = frozenset.intersection(*seeds) - described if len(seeds) > _MORE else frozenset[str]()
     said, most = own & described, max((len(words & described) for words in seeds), default=0)
-    if marks & own or len(said) < max(_FEWEST, most + _MORE, _SHARE * len(own)):
+    # What all seeds have, and no description, is a mark of the material: `CREATE TABLE`, `INTEGER`.
+    marks = frozenset.intersection(*seeds) - described if len(seeds) >= _SEVERAL else frozenset[str]()
+    if len(marks) >= _SEVERAL:
+        retold = 2 * len(marks & own) < len(marks) and len(said) > most
+    else:
+        retold = len(said) >= max(_SEVERAL, most + _MORE, _SHARE * len(own))
+    if not retold:
         return None
     words = dict.fromkeys(token for token in tokens(new.text) if token[:_BEGINNING] in said)
     return f"it says what the task is, in words of its description: {', '.join(words)}"

@@ -348,7 +348,7 @@ TABLES = tuple(
     SeedExample(question=question, answer="SELECT 1;", context=context)
     for question, context in (
         ("Which members have a book?", "CREATE TABLE member (id INTEGER PRIMARY KEY, name TEXT, joined DATE);"),
-        ("How warm was it?", "CREATE TABLE reading (station_id INTEGER, day DATE, rain_mm REAL, max_temp REAL);"),
+        ("How warm was it?", "CREATE TABLE station (id INTEGER PRIMARY KEY, name TEXT, height_m INTEGER);"),
         ("Which rooms are free?", "CREATE TABLE room (id INTEGER PRIMARY KEY, name TEXT, seats INTEGER);"),
     )
 )
@@ -361,6 +361,8 @@ SQL = "To teach a language model to write one SQL query that answers a question 
         "Writing complex SQL queries to answer detailed inquiries about various tables, showcasing proficiency in databases.",
         "Given a table of historical events and a specific event, write a query to find the year and month of the event.",
         "Given a list of birds, and some of their nests, calculate how many eggs there are in all.",
+        "To develop a query for the names of all vegetarian dishes from the database, you would filter the table of dishes.",
+        "Given a table of books, select the titles of books published in 2020 that are available for purchase.",
         "New context: a shop that sells fish.",
         "Rivers and lakes. The language model has to find out which is longer.",
         "The user enters a review. The assistant replies with one of three labels.",
@@ -379,12 +381,17 @@ def test_a_context_that_talks_of_its_task_is_an_echo(text: str) -> None:
     [
         "CREATE TABLE query_log (model_id INTEGER, asked DATE, sql TEXT, answer TEXT);",
         "CREATE TABLE question (id INTEGER PRIMARY KEY, language TEXT, written DATE);",
-        "Given the rain of the last weeks, the farmers of the valley wait. They write letters to the mayor about the dam.",
     ],
 )
 def test_a_context_with_some_words_of_its_task_is_material(text: str) -> None:
     """A table of questions is a table."""
     assert reason("context", text, material(TABLES, SQL)) is None
+
+
+def test_a_context_may_begin_as_a_task_does() -> None:
+    """What is given there is no task, and nobody is asked for anything."""
+    text = "Given the rain of the last weeks, the farmers of the valley wait. They write letters to the mayor about the dam."
+    assert reason("context", text, OF_GRAMMAR) is None
 
 
 def test_of_contexts_by_a_strong_model_no_material_is_an_echo_and_half_of_talk_is() -> None:

@@ -12,6 +12,7 @@ from skills_dspy.cli.shared.arguments import ExplainOptions
 from skills_dspy.cli.terminal.consoles import make_console
 from skills_dspy.model.replies import NO_REPLY
 from skills_dspy.model.soft import in_words, soft_of
+from skills_dspy.model.steps import STEPS
 from skills_dspy.store.files import read_rows
 from skills_dspy.store.journal import JournaledReply, JournalReader
 from skills_dspy.store.reviews import read_reviews, review_place, standing, verdict_on
@@ -63,7 +64,7 @@ def _second_answer(found: FoundRow, journal: JournalReader, out: Console) -> Non
         rates = "judge_pair" if pair.scale == "pair_verdict" else pair.scale
         for digest in second.calls:
             if (reply := journal.full(digest)) is not None:
-                stage = "write_answer" if reply.step.startswith("write_answer") else rates
+                stage = "write_answer" if STEPS[reply.step].stage == "write_answer" else rates
                 _call(f"{stage}, second answer", 1, 1, reply, found.row["provenance"]["prompts"].get(stage, ""), out)
 
 

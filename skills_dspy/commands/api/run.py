@@ -57,7 +57,8 @@ async def arun(
     """Make N accepted pairs for each task, and write them below `output_dir`; the same call goes on where it was stopped.
 
     What a run writes is the same, byte for byte, as that of `python -m skills_dspy run` with the same options, which have the
-    same meaning and defaults. Nothing is printed: what is odd is logged by the logger `skills_dspy`.
+    same meaning and defaults. Nothing is printed: what is odd is logged by the logger `skills_dspy`. The runs come back in the
+    order of the tasks; one that stopped short, or failed while others went on, says so in `status`.
 
     Args:
         task_paths: task files, `qna.yaml` files, or folders of them; none for those of `replay`.
@@ -70,9 +71,6 @@ async def arun(
         replay: a recorded run's directory, which answers every model call; `demo` is the shipped one.
         hold_out: how many seeds of each task stay out of its run, for `eval student`; 0, or with `replay` the recorded run's.
         on_progress: called as candidates are decided, in the event loop's thread.
-
-    Returns:
-        The runs, in the order of the tasks. One that stopped short, or failed while others went on, says so in `status`.
 
     Raises:
         SkillsError: one sentence on what is wrong and what to do; where a run had begun, all of it is kept.

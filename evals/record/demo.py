@@ -18,9 +18,9 @@ from skills_dspy.store.run_json import read_run_json
 DEMO_FOLDER = CHECKOUT / "skills_dspy" / "run" / "demo"
 TASKS = (
     CHECKOUT / "task_specs" / "coding" / "freeform" / "shell_command.yaml",
-    CHECKOUT / "task_specs" / "coding" / "grounded" / "sql_query.yaml",
+    CHECKOUT / "task_specs" / "extraction" / "meeting_actions.yaml",
 )
-"""What is run: a freeform task that a small model of code can do, and a grounded one."""
+"""What is run: a freeform task that a small model of code can do, and a grounded one that it has contexts for, if poor ones."""
 WANTED = 5
 """Accepted pairs of each task: a quarter of an hour on two processor cores."""
 MOST_DRAWS = 16

@@ -27,7 +27,7 @@ from skills_dspy.store.run_dir import RunPaths
 from skills_dspy.store.run_json import RunJson
 from tests.helpers.small_runs import run_to_its_end
 
-TASKS = ("instructlab/skills/coding/freeform/shell_command", "instructlab/skills/coding/grounded/sql_query")
+TASKS = ("instructlab/skills/coding/freeform/shell_command", "instructlab/skills/extraction/meeting_actions")
 
 Bytes = dict[str, bytes]
 

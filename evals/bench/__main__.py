@@ -7,6 +7,7 @@ says anything about the quality or the speed of a model: it says how full the pr
 import os
 import platform
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,8 +31,12 @@ def main(small: bool, part: str | None, write: Path | None) -> None:
     """Measure the program against the simulated teacher."""
     if part and write:
         raise click.UsageError("--write takes the whole table: leave --part out")
-    scale = 20 if small else 1
-    rows = [figure.cells() for name, figures in BENCH_PARTS.items() if part in (None, name) for figure in figures(scale)]
+    scale = 50 if small else 1
+    chosen = [figures for name, figures in BENCH_PARTS.items() if part in (None, name)]
+    with ThreadPoolExecutor(
+        3 if small else 1
+    ) as measuring:  # figures of small runs say nothing, so these may disturb each other
+        rows = [figure.cells() for figures in measuring.map(lambda some: some(scale), chosen) for figure in figures]
     sharing = shared.table(scale) if part in (None, "shared") else []
     together = [figure.cells() for figure in several.figures(scale)] if part in (None, "several") else []
     tables: list[tuple[str, Sequence[str], Sequence[Sequence[str]]]] = [

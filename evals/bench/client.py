@@ -3,12 +3,13 @@
 import asyncio
 import multiprocessing
 import resource
+import socket
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import click
 import httpx
 
 from evals.bench.hash_embedder import HashEmbedder
-from evals.record.answering import CHECKOUT, simulated_teacher
+from evals.record.answering import CHECKOUT
+from evals.teacher.config import TeacherConfig
+from evals.teacher.server import serve_teacher
 from skills_dspy.base.config import load_config
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.embedding.process import ProcessEmbedder
@@ -100,10 +103,24 @@ class Stopwatch(Watcher):
         return time.time(), float(stats(self.url)["busy_seconds"])
 
 
-def teacher(case: BenchCase) -> AbstractContextManager[str]:
+_FORKS = multiprocessing.get_context("forkserver")
+"""Processes that begin with all imports done: these take longer than a small run."""
+_FORKS.set_forkserver_preload([__name__])
+
+
+@contextmanager
+def teacher(case: BenchCase) -> Iterator[str]:
     """A simulated teacher in a process of its own; gives its address."""
     names = ("slots", "latency", "pass_rate", "duplicate_rate", "logprobs")
-    return simulated_teacher(*(word for name in names for word in (f"--{name.replace('_', '-')}", str(getattr(case, name)))))
+    config = TeacherConfig(**{name: getattr(case, name) for name in names})
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as bound:
+        serving = _FORKS.Process(target=serve_teacher, args=(config, bound))
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        finally:
+            serving.terminate()
+            serving.join()
 
 
 def stats(url: str) -> dict[str, Any]:
@@ -133,10 +150,6 @@ def run_case_in(folder: Path, url: str, case: BenchCase) -> BenchRun:
     """
     with ProcessPoolExecutor(1, mp_context=_FORKS) as alone:
         return alone.submit(_measure, folder, url, case).result()
-
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([__name__])
 
 
 def _measure(folder: Path, url: str, case: BenchCase) -> BenchRun:

@@ -13,8 +13,8 @@ import yaml
 from evals.bench.client import TASK, BenchCase, stats, teacher
 
 PROGRAM = (sys.executable, "-m", "skills_dspy")
-_PAIRS, _CALLS = 3, 15
-"""How many pairs each killed task was to have, and after how many calls for each they are killed: about the half."""
+_PAIRS = 3
+"""How many pairs each killed task was to have."""
 
 
 def first_request(environment: Mapping[str, str]) -> float:
@@ -23,8 +23,8 @@ def first_request(environment: Mapping[str, str]) -> float:
         return _started(BenchCase(8, 1), TASK, Path(folder), environment)
 
 
-def first_request_again(tasks: int, environment: Mapping[str, str]) -> float:
-    """Seconds from the start of a run to its first request, whose tasks were killed in the middle when it ran before."""
+def first_request_again(tasks: int, calls: int, environment: Mapping[str, str]) -> float:
+    """Seconds from the start of a run to its first request, whose tasks were killed after so many calls when it ran before."""
     case = BenchCase(8, _PAIRS, 0.02)
     with tempfile.TemporaryDirectory() as name:
         folder, task = Path(name), yaml.safe_load(TASK.read_text("utf-8"))
@@ -32,7 +32,7 @@ def first_request_again(tasks: int, environment: Mapping[str, str]) -> float:
         for number in range(tasks):
             named = {**task, "task_name": f"{task['task_name']}-{number}"}
             (folder / "tasks" / f"{number}.yaml").write_text(yaml.safe_dump(named, sort_keys=False), "utf-8")
-        _started(case, folder / "tasks", folder / "runs", environment, _CALLS * tasks, signal.SIGKILL)
+        _started(case, folder / "tasks", folder / "runs", environment, calls, signal.SIGKILL)
         return _started(case, folder / "tasks", folder / "runs", environment)
 
 

@@ -15,7 +15,7 @@ from evals.student.report import StudentReport
 from evals.student.training import TrainingSettings
 from skills_dspy.base.errors import ServerError
 from skills_dspy.store.run_dir import RunPaths
-from tests.evals.student.test_judging import PAIRS, Judge
+from tests.evals.student.test_judging import PAIRS, a_judge
 from tests.evals.student.test_outcome import trial
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.terminal import Said, Terminal
@@ -50,7 +50,7 @@ def test_it_trains_measures_and_goes_on(terminal: Terminal, folder: Path, monkey
         said = train()
     assert said.code == 130
     assert "every finished training is kept: the same command goes on where this one stopped" in said.err
-    terminal.make_server = lambda: Judge(lambda _: "tie")
+    terminal.make_server = lambda: a_judge(lambda _: "tie")
     said = train("--json", "--save", saved, "--markdown", terminal.folder / "report.md", "--judge", "fox")
     assert said.code == 0, said.err
     report = json.loads(said.out)
@@ -145,7 +145,7 @@ def test_a_judge_may_be_a_model_file(terminal: Terminal, monkeypatch: pytest.Mon
     model = terminal.folder / "fox-1b.gguf"
     model.write_bytes(b"GGUF\3\0\0\0" + bytes(16))
     monkeypatch.setattr("skills_dspy.cli.student.examine_student", examine)
-    monkeypatch.setattr("skills_dspy.commands.api.server.LlamaCppServer", lambda *_, **__: Judge(lambda _: "tie"))
+    monkeypatch.setattr("skills_dspy.commands.api.server.LlamaCppServer", lambda *_, **__: a_judge(lambda _: "tie"))
     why = f"--judge jay: the model of --llamacpp {model} is called like its file; give --judge fox-1b"
     refused(terminal, why, terminal.output, "--llamacpp", model, "--judge", "jay")
     assert examined == []

@@ -1,20 +1,26 @@
-"""One measured run for the benchmark, with an embedder that costs nothing or the real one, and what it took, as JSON."""
+"""One measured run for the benchmark, with an embedder that costs nothing or the real one, and what it took."""
 
 import asyncio
-import json
+import multiprocessing
 import resource
+import socket
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import httpx
 
 from evals.bench.hash_embedder import HashEmbedder
-from evals.record.answering import CHECKOUT, simulated_teacher
+from evals.record.answering import CHECKOUT
+from evals.teacher.config import TeacherConfig
+from evals.teacher.server import serve_teacher
 from skills_dspy.base.config import load_config
 from skills_dspy.model.embedding.embedder import AsyncEmbedder
 from skills_dspy.model.embedding.process import ProcessEmbedder
@@ -24,6 +30,7 @@ from skills_dspy.run.request import RunRequest
 from skills_dspy.run.runner import Runner, Watcher
 from skills_dspy.run.task import TaskView
 from skills_dspy.tasks.files import load_task
+from skills_dspy.tasks.spec import TaskSpec
 
 TASK = CHECKOUT / "task_specs" / "writing" / "freeform" / "haiku.yaml"
 BARE_CALLS = 10
@@ -45,6 +52,27 @@ class BenchCase:
     tasks: int = 1
     real_vectors: bool = False
     logprobs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BenchRun:
+    """What a run took.
+
+    Attributes:
+        used: the share of the slots that was busy, in the steady state if there was one.
+        seconds: from the first request on, and `over_bound` times as long as it can be.
+        calls_per_pair: requests that the server answered or began for each accepted pair.
+        cpu_ms_per_call, vectors_ms_per_call: of the client's processor, and of the embedder's process.
+        peak_mb: the client's memory.
+    """
+
+    used: float
+    seconds: float
+    over_bound: float
+    calls_per_pair: float
+    cpu_ms_per_call: float
+    vectors_ms_per_call: float
+    peak_mb: float
 
 
 class Stopwatch(Watcher):
@@ -75,67 +103,97 @@ class Stopwatch(Watcher):
         return time.time(), float(stats(self.url)["busy_seconds"])
 
 
-def teacher(case: BenchCase) -> AbstractContextManager[str]:
+_FORKS = multiprocessing.get_context("forkserver")
+"""Processes that begin with all imports done: these take longer than a small run."""
+_FORKS.set_forkserver_preload([__name__])
+
+
+@contextmanager
+def teacher(case: BenchCase) -> Iterator[str]:
     """A simulated teacher in a process of its own; gives its address."""
     names = ("slots", "latency", "pass_rate", "duplicate_rate", "logprobs")
-    return simulated_teacher(*(word for name in names for word in (f"--{name.replace('_', '-')}", str(getattr(case, name)))))
+    config = TeacherConfig(**{name: getattr(case, name) for name in names})
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as bound:
+        serving = _FORKS.Process(target=serve_teacher, args=(config, bound))
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        finally:
+            serving.terminate()
+            serving.join()
 
 
 def stats(url: str) -> dict[str, Any]:
     """The teacher's own counts."""
-    counted: dict[str, Any] = httpx.get(f"{url}/teacher/stats", trust_env=False).json()
+    answer = httpx.get(f"{url}/teacher/stats", trust_env=False, verify=False)  # noqa: S501 - http; loading them takes 30 ms
+    counted: dict[str, Any] = answer.json()
     return counted
 
 
-def main(url: str, folder: str, case: BenchCase) -> None:
-    """Run a task, or copies of it under their own names, and print what it took."""
+def copies(tasks: int) -> list[TaskSpec]:
+    """The benchmark's task under so many names."""
     spec, _ = load_task(TASK)
+    return [spec.model_copy(update={"task_name": f"{spec.task_name}-{number}"}) for number in range(tasks)]
+
+
+def run_case(case: BenchCase) -> BenchRun:
+    """Run one case beside a teacher of its own, in a folder that is gone afterwards; see `run_case_in`."""
+    with teacher(case) as url, tempfile.TemporaryDirectory() as folder:
+        return run_case_in(Path(folder), url, case)
+
+
+def run_case_in(folder: Path, url: str, case: BenchCase) -> BenchRun:
+    """Run one case in a process of its own, which has imported all and is not any run's before: its memory is the run's.
+
+    Raises:
+        click.ClickException: the run did not end with all its pairs.
+    """
+    with ProcessPoolExecutor(1, mp_context=_FORKS) as alone:
+        return alone.submit(_measure, folder, url, case).result()
+
+
+def _measure(folder: Path, url: str, case: BenchCase) -> BenchRun:
+    """Run the tasks, in this process."""
     config = load_config().model_copy(update={"tagging": case.tagging, "soft_ratings": case.logprobs > 0})
     watch = Stopwatch(url)
-    specs = tuple(spec.model_copy(update={"task_name": f"{spec.task_name}-{number}"}) for number in range(case.tasks))
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
-    request = RunRequest(specs if case.tasks > 1 else (spec,), config, case.wanted, Path(folder), concurrency=case.slots)
+    request = RunRequest(tuple(copies(case.tasks)), config, case.wanted, folder, concurrency=case.slots)
     server = OllamaServer(url, config.server, concurrency=case.slots)
     real = ProcessEmbedder()
     embedder = AsyncEmbedder(real) if case.real_vectors else AsyncEmbedder(HashEmbedder())
     done = asyncio.run(Runner(request, server, embedder, watch).run())
-    counted = stats(url)
-    ended, cpu, calls = time.time(), time.process_time(), sum(task.meter.live for task in done)
+    if not all(task.run.done for task in done):
+        raise click.ClickException(f"{case}: the run ended as {done[0].status!r}")
+    counted, ended, cpu = stats(url), time.time(), time.process_time()
+    seconds, worked, calls = ended - watch.began, float(counted["busy_seconds"]), sum(task.meter.live for task in done)
     real.end()
     vectors = resource.getrusage(resource.RUSAGE_CHILDREN)
-    bare = asyncio.run(_bare(OllamaServer(url, config.server, concurrency=case.slots), case.slots))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    measured = {
-        "status": "complete" if all(task.run.done for task in done) else done[0].status,
-        "accepted": sum(task.run.funnel.accepted for task in done),
-        "chats": counted["chat"],
-        "busy_seconds": counted["busy_seconds"],
-        "steady_used": watch.steady_used,
-        "seconds": ended - watch.began,
-        "cpu_ms_per_call": 1000 * (cpu - watch.cpu) / calls,
-        "vectors_ms_per_call": 1000 * (vectors.ru_utime + vectors.ru_stime) / calls,
-        "bare_ms_per_call": bare,
-        "peak_mb": peak / (1024 if sys.platform != "darwin" else 1024**2),
-    }
-    json.dump(measured, sys.stdout)
+    # The longest chain: write, judge, quality, answer, judge, score, difficulty beside category.
+    bound = max(worked / case.slots, 7 * case.latency)
+    return BenchRun(
+        used=(watch.steady_used or worked / seconds) / case.slots,
+        seconds=seconds,
+        over_bound=seconds / bound,
+        calls_per_pair=counted["chat"] / sum(task.run.funnel.accepted for task in done),
+        cpu_ms_per_call=1000 * (cpu - watch.cpu) / calls,
+        vectors_ms_per_call=1000 * (vectors.ru_utime + vectors.ru_stime) / calls,
+        peak_mb=peak / (1024 if sys.platform != "darwin" else 1024**2),
+    )
 
 
-async def _bare(server: OllamaServer, concurrency: int) -> float:
+async def bare_cost(slots: int) -> float:
     """Milliseconds of processor that the ollama package alone takes for a call, on the program's sharded connections."""
-    message = {"role": "user", "content": "word " * 600}
+    with teacher(BenchCase(slots, 0)) as url:
+        server, free = OllamaServer(url, load_config().server, concurrency=slots), asyncio.Semaphore(slots)
+        message = {"role": "user", "content": "word " * 600}
 
-    async def ask(number: int) -> None:
-        async with slots:
-            await server.chat({"model": "mistral-small3.2", "messages": [message], "options": {"seed": number}})
+        async def ask(number: int) -> None:
+            async with free:
+                await server.chat({"model": "mistral-small3.2", "messages": [message], "options": {"seed": number}})
 
-    slots = asyncio.Semaphore(concurrency)
-    calls = BARE_CALLS * concurrency
-    began = time.process_time()
-    await asyncio.gather(*(ask(number) for number in range(calls)))
-    spent = time.process_time() - began
-    await server.close()
+        calls, began = BARE_CALLS * slots, time.process_time()
+        await asyncio.gather(*map(ask, range(calls)))
+        spent = time.process_time() - began
+        await server.close()
     return 1000 * spent / calls
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], BenchCase(**json.loads(sys.argv[3])))

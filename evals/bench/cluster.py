@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from evals.bench.client import TASK
+from evals.bench.starting import PROGRAM
 from evals.record.answering import CHECKOUT, simulated_teacher
 
 WORKERS = 2
@@ -47,21 +48,9 @@ def main(tasks: int, slots: int, latency: float, times: int) -> None:
 def seconds(tasks: Path, host: str, output: Path, *words: str) -> float:
     """How long a run takes."""
     paths = map(str, sorted(tasks.glob("*.yaml")))
-    command = [
-        sys.executable,
-        "-m",
-        "skills_dspy",
-        "run",
-        "-n",
-        "1",
-        "--quiet",
-        "--base-url",
-        host,
-        "--output-dir",
-        str(output),
-    ]
+    command = [*PROGRAM, "run", "-n", "1", "--quiet", "--base-url", host, "--output-dir", str(output), *words]
     began = time.monotonic()
-    subprocess.run([*command, *words, "--task-paths", *paths], check=True, stdout=subprocess.DEVNULL, env=_QUIET, cwd=CHECKOUT)
+    subprocess.run([*command, "--task-paths", *paths], check=True, stdout=subprocess.DEVNULL, env=_QUIET, cwd=CHECKOUT)
     return time.monotonic() - began
 
 

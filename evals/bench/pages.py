@@ -8,14 +8,13 @@ from skills_dspy.cli.report import near_copies
 from skills_dspy.commands.report.make import ReportRequest, write_report
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_OPENINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredPage:
     """A page of so many rows: its size in MB, and the seconds until it can be used, as its last line says.
 
-    They are the median of three openings; None without a browser.
+    They are the median of all openings; None without a browser.
     """
 
     rows: int
@@ -23,13 +22,13 @@ class MeasuredPage:
     seconds: float | None
 
 
-def measure_page(run: Path) -> MeasuredPage:
-    """Make the report of a run beside it, and open it."""
+def measure_page(run: Path, openings: int) -> MeasuredPage:
+    """Make the report of a run beside it, and open it so often."""
     page = run / "report.html"
     made = write_report(ReportRequest((run,), None, page, overwrite=False, version="bench"), near_copies)
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    times = [] if browser is None else sorted(_opened(page, browser) for _ in range(_OPENINGS))
-    return MeasuredPage(made.accepted + made.rejected, made.size / 1e6, times[_OPENINGS // 2] if times else None)
+    times = [] if browser is None else sorted(_opened(page, browser) for _ in range(openings))
+    return MeasuredPage(made.accepted + made.rejected, made.size / 1e6, times[openings // 2] if times else None)
 
 
 def _opened(page: Path, browser: str) -> float:

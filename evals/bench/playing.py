@@ -11,7 +11,6 @@ from typing import Any, get_args
 
 import dspy
 
-from evals.bench.client import TASK
 from evals.bench.hash_embedder import HashEmbedder
 from skills_dspy.base.config import ROLES, RunConfig
 from skills_dspy.base.records import Kind
@@ -28,7 +27,6 @@ from skills_dspy.pipeline.rows import RunLedger
 from skills_dspy.pipeline.settle import Settler
 from skills_dspy.similarity.nearest import Vectors
 from skills_dspy.store.journal import JournaledReply
-from skills_dspy.tasks.files import load_task
 from skills_dspy.tasks.spec import TaskSpec
 
 
@@ -73,12 +71,6 @@ class _Vectors:
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """One for each text."""
         return HashEmbedder().embed(texts)
-
-
-def copies(tasks: int) -> list[TaskSpec]:
-    """The benchmark's task under so many names."""
-    spec = load_task(TASK)[0]
-    return [spec.model_copy(update={"task_name": f"{spec.task_name}-{number}"}) for number in range(tasks)]
 
 
 async def play_tasks(

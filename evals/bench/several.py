@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from evals.bench import virtual_time
+from evals.bench.client import copies
 from evals.bench.figure import Figure
-from evals.bench.playing import Kept, copies, play_tasks
+from evals.bench.playing import Kept, play_tasks
 from evals.teacher.config import TeacherConfig
 from evals.teacher.service import Service
 from evals.teacher.transport import TeacherTransport
@@ -165,9 +166,10 @@ _TASKS, _WANTED, _SHARE = 4, 50, 0.95
 
 
 def figures(scale: int) -> list[Figure]:
-    """All of it; of a smaller `scale`, from 1, fewer pairs."""
+    """All of it; of a smaller `scale`, from 1, fewer pairs over the fewest hosts."""
     wanted = max(2, _WANTED // scale)
-    return [figure for several in _SIZES for figure in _together(several, wanted)] + _swaps(max(2, wanted // 2))
+    sizes = _SIZES if scale == 1 else _SIZES[:1]
+    return [figure for several in sizes for figure in _together(several, wanted)] + _swaps(max(2, wanted // 2))
 
 
 def _together(several: Sequence[OneHost], wanted: int) -> list[Figure]:

@@ -1,5 +1,6 @@
 """How long the real command takes until its first request: at a start, and when many tasks go on that were killed."""
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,20 +13,18 @@ import yaml
 from evals.bench.client import TASK, BenchCase, stats, teacher
 
 PROGRAM = (sys.executable, "-m", "skills_dspy")
-_PAIRS, _CALLS = 3, 15
-"""How many pairs each killed task was to have, and after how many calls for each they are killed: about the half."""
+_PAIRS = 3
+"""How many pairs each killed task was to have."""
 
 
 def first_request(environment: Mapping[str, str]) -> float:
     """Seconds from the start of a run with one task to its first request, the real embedder loading beside it."""
-    with teacher(BenchCase(8, 5)) as url, tempfile.TemporaryDirectory() as folder:
-        began = time.time()
-        subprocess.run(_command(url, TASK, 1, Path(folder)), check=True, stdout=subprocess.DEVNULL, env=environment)
-        return float(stats(url)["first_request_at"]) - began
+    with tempfile.TemporaryDirectory() as folder:
+        return _started(BenchCase(8, 1), TASK, Path(folder), environment)
 
 
-def first_request_again(tasks: int, environment: Mapping[str, str]) -> float:
-    """Seconds from the start of a run to its first request, whose tasks were killed in the middle when it ran before."""
+def first_request_again(tasks: int, calls: int, environment: Mapping[str, str]) -> float:
+    """Seconds from the start of a run to its first request, whose tasks were killed after so many calls when it ran before."""
     case = BenchCase(8, _PAIRS, 0.02)
     with tempfile.TemporaryDirectory() as name:
         folder, task = Path(name), yaml.safe_load(TASK.read_text("utf-8"))
@@ -33,17 +32,24 @@ def first_request_again(tasks: int, environment: Mapping[str, str]) -> float:
         for number in range(tasks):
             named = {**task, "task_name": f"{task['task_name']}-{number}"}
             (folder / "tasks" / f"{number}.yaml").write_text(yaml.safe_dump(named, sort_keys=False), "utf-8")
-        for calls in (_CALLS * tasks, 1):
-            with teacher(case) as url:
-                began = time.time()
-                command = _command(url, folder / "tasks", _PAIRS, folder / "runs")
-                with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as run:
-                    while (counted := stats(url))["chat"] < calls and run.poll() is None:
-                        time.sleep(0.05)
-                    run.kill()
+        _started(case, folder / "tasks", folder / "runs", environment, calls, signal.SIGKILL)
+        return _started(case, folder / "tasks", folder / "runs", environment)
+
+
+def _started(
+    case: BenchCase,
+    tasks: Path,
+    folder: Path,
+    environment: Mapping[str, str],
+    calls: int = 1,
+    end: signal.Signals = signal.SIGTERM,
+) -> float:
+    """Start the command and end it after so many calls; the seconds to the first one."""
+    words = ["-n", str(case.wanted), "--quiet", "--json", "--output-dir", str(folder), "--concurrency", str(case.slots)]
+    with teacher(case) as url:
+        command, began = [*PROGRAM, "run", "--task-paths", str(tasks), "--base-url", url, *words], time.time()
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as run:
+            while (counted := stats(url))["chat"] < calls and run.poll() is None:
+                time.sleep(0.05)
+            run.send_signal(end)
     return float(counted["first_request_at"]) - began
-
-
-def _command(url: str, tasks: Path, pairs: int, folder: Path) -> list[str]:
-    options = ["-n", str(pairs), "--quiet", "--json", "--base-url", url, "--output-dir", str(folder), "--concurrency", "8"]
-    return [*PROGRAM, "run", "--task-paths", str(tasks), *options]

@@ -35,18 +35,20 @@ def main(base_url: str | None, api: str, only: str | None) -> None:
             raise RequestError(f"--api {api} needs --base-url and --only demo: the cassettes are requests to an Ollama")
         if only == "demo" and base_url is None:
             raise RequestError("the demo is recorded from a model: give --base-url")
-        note = None if base_url is None else asyncio.run(note_of(base_url, api))
-        if base_url is not None and note is not None and only != "cassettes":
-            record_demo(base_url, note, api)
-            click.echo(f"recorded {DEMO_FOLDER}: {note}")
+        real: dict[str, str] = {}
+        if base_url is not None:
+            real = {RECORD_FROM: base_url, RECORD_NOTE: asyncio.run(note_of(base_url, api))}
+            if only != "cassettes":
+                record_demo(base_url, real[RECORD_NOTE], api)
+                click.echo(f"recorded {DEMO_FOLDER}: {real[RECORD_NOTE]}")
         if only != "demo":
-            record_cassettes(base_url, note)
+            record_cassettes(real)
     except SkillsError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
 
 
-async def note_of(base_url: str, api: str = "ollama") -> str:
+async def note_of(base_url: str, api: str) -> str:
     """The words for what answers at a real server: its version, the model and the model's digest, where it has one.
 
     Raises:
@@ -76,12 +78,12 @@ def cassette_tests(*, of_a_model: bool | None = None) -> list[Path]:
     return [path for path, answered in found.items() if of_a_model in (None, answered)]
 
 
-def record_cassettes(base_url: str | None, note: str | None) -> None:
+def record_cassettes(real: Mapping[str, str]) -> None:
     """Record cassettes anew, and replay all of them once to see that they serve.
 
     Args:
-        base_url: a real Ollama for those of the main flow, which stay as they are without one.
-        note: what answers there, in words.
+        real: the variables with the address of a real Ollama and what answers there, for the cassettes of the main flow, which
+            stay as they are where it is empty.
 
     Raises:
         RequestError: this is no checkout with tests.
@@ -89,16 +91,15 @@ def record_cassettes(base_url: str | None, note: str | None) -> None:
     """
     if not cassette_tests():
         raise RequestError(f"there are no tests with cassettes in {CHECKOUT / 'tests'}; record in a checkout of the project")
-    if base_url is not None and note is not None:
-        environment = os.environ | {RECORD_FROM: base_url, RECORD_NOTE: note}
-        _pytest("were recorded", cassette_tests(of_a_model=True), environment, "--record-mode=rewrite")
-    _pytest("were recorded", cassette_tests(of_a_model=False), os.environ, "--record-mode=rewrite")
-    _pytest("are replayed", cassette_tests(), os.environ)
+    if real:
+        _pytest("were recorded", cassette_tests(of_a_model=True), "--record-mode=rewrite", **real)
+    _pytest("were recorded", cassette_tests(of_a_model=False), "--record-mode=rewrite")
+    _pytest("are replayed", cassette_tests())
 
 
-def _pytest(when: str, modules: Sequence[Path], environment: Mapping[str, str], *options: str) -> None:
+def _pytest(when: str, modules: Sequence[Path], *options: str, **environment: str) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-m", "vcr", *options, *map(str, modules)]
-    ended = subprocess.run(command, cwd=CHECKOUT, env=environment, check=False)
+    ended = subprocess.run(command, cwd=CHECKOUT, env=os.environ | environment, check=False)
     if ended.returncode:
         raise MachineError(f"the tests failed while their cassettes {when} (pytest's exit code {ended.returncode})")
 

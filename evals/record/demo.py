@@ -43,7 +43,7 @@ Recorded by `python -m evals.record --base-url http://127.0.0.1:11434`, from an 
 """
 
 
-def record_demo(host: str, note: str, api: str = "ollama") -> None:
+def record_demo(host: str, note: str, api: str) -> None:
     """Run both tasks and put them in place of the old demo, which stays as it is when anything goes wrong.
 
     Args:
@@ -88,23 +88,11 @@ def readme(note: str) -> str:
 
 
 def _run(host: str, note: str, api: str, output: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "skills_dspy",
-        "run",
-        "--task-paths",
-        *map(str, TASKS),
-        "-n",
-        str(WANTED),
-        "--model",
-        MODEL,
-    ]
-    command += ["--seed", "0", "--concurrency", "4", "--output-dir", str(output), "--note", note]
-    command += ["--base-url", host, "--api", api]
     config = output.with_name("config.yaml")
     write_text(config, f"draws: {{max_draws: {MOST_DRAWS}}}\n")
-    command += ["--config", str(config)]
+    command = [sys.executable, "-m", "skills_dspy", "run", "--task-paths", *map(str, TASKS), "-n", str(WANTED)]
+    command += ["--base-url", host, "--api", api, "--model", MODEL, "--note", note, "--config", str(config)]
+    command += ["--seed", "0", "--concurrency", "4", "--output-dir", str(output)]
     # Its summary names a folder that will be gone, so only its progress is shown.
     ended = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=False)
     if ended.returncode not in (COMPLETE, SHORT):

@@ -1,6 +1,5 @@
 """`eval student` from what is asked for to its report: data, seeds, student, lessons, figures."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,9 +18,8 @@ from evals.student.trial import StepScreen, run_trial
 from evals.student.unseen import FEWEST_UNSEEN, UnseenSeeds, rows_of, unseen_seeds
 from skills_dspy.base.errors import RequestError
 from skills_dspy.store.aside import write_text
-from skills_dspy.store.files import storage_errors
 from skills_dspy.store.run_dir import RunPaths
-from skills_dspy.store.student_report import ALL
+from skills_dspy.store.student_report import ALL, digest_of_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +147,7 @@ def digests_of(data: Sequence[Dataset]) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in data:
         if one.run is not None:
-            path = RunPaths(one.path).data
-            with storage_errors("read", path):
-                digest = hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
-            found[f"{one.name} ({one.path})" if one.name in found else one.name] = digest
+            found[f"{one.name} ({one.path})" if one.name in found else one.name] = digest_of_rows(RunPaths(one.path))
     return found
 
 

@@ -1,11 +1,10 @@
 """Answers before and after, judged blind: which of two is better, asked in both orders, ties allowed."""
 
 import zlib
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
@@ -14,6 +13,7 @@ from evals.data.rows import Row
 from evals.figures.statistics import Interval, halves_interval, sign_flip, spread_json
 from evals.session.session import Session
 from evals.student.outcome import FEW_SEEDS
+from evals.student.trial import StepScreen
 from skills_dspy.base.errors import ReplyError
 from skills_dspy.base.tokens import estimate_tokens
 from skills_dspy.model.ask import together
@@ -98,15 +98,8 @@ class Preference:
         }
 
 
-class Counting(Protocol):
-    """Counts answers of the judge."""
-
-    def counting(self, total: int) -> AbstractContextManager[Callable[[], None]]:
-        """Count so many."""
-
-
 async def judge_answers(
-    session: Session, judge: str, pairs: Sequence[AnsweredTwice], seed: int, screen: Counting
+    session: Session, judge: str, pairs: Sequence[AnsweredTwice], seed: int, screen: StepScreen
 ) -> Preference:
     """Ask a model that the session was opened with about all pairs, in both orders; replies stay in the session's journal."""
     asked = [_inputs(pair, turned=turned) for pair in pairs for turned in (False, True)]

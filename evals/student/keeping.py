@@ -44,7 +44,7 @@ class Keeping:
         self._digest = ""
 
     def wants(self, digest: str) -> bool:
-        """Whether the model of this training is needed once more.
+        """Whether the model of this training is needed, also where its losses are known; called once, before `keep`.
 
         Raises:
             RequestError, StorageError: there is something else where the student is to be saved, or it cannot be.

@@ -1,7 +1,6 @@
 """One training: TRL's SFTTrainer on rows, with PEFT's LoRA or in full. Nothing of it is done here by hand."""
 
 import math
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ def trained(
     settings: TrainingSettings,
     seed: int,
     on_step: Callable[[], None],
-    unfinished: Checkpoints | None = None,
+    unfinished: Checkpoints,
 ) -> Iterator[Any]:
     """The student trained on rows, once each pass; afterwards, however that ends, it is as it was before.
 
@@ -60,14 +59,13 @@ def trained(
         f"there is no memory for training {student.name} with {settings.batch} rows at once; give a smaller --batch or "
         "--window, or take a smaller student"
     )
-    with quiet(), tempfile.TemporaryDirectory() as elsewhere, machine_errors(no_memory):
+    with quiet(), machine_errors(no_memory):
         try:
             set_seed(seed % 2**32)
             if not settings.full:
                 model = get_peft_model(model, _lora())
                 model.peft_config["default"].base_model_name_or_path = ""  # or a checkpoint asks the Hub for it by name
-            kept = unfinished or Checkpoints(Path(elsewhere))
-            kept.train(_trainer(student, model, rows, settings, seed, kept.folder, kept.callback(on_step)))
+            unfinished.train(_trainer(student, model, rows, settings, seed, unfinished.folder, unfinished.callback(on_step)))
             _unwrap(model, {})
             _unwrap(student.model, before)  # so that it is measured in the precision that it was measured in before
             yield model

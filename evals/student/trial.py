@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from evals.data.rows import Row
 from evals.figures.tables import count_in_words
 from evals.student.checkpoints import Checkpoints
+from evals.student.keeping import Keeping
 from evals.student.lessons import Curriculum, Lesson
 from evals.student.memory import check_memory
 from evals.student.model import LoadedStudent, SeedLoss
@@ -22,19 +23,6 @@ from skills_dspy.store.files import make_folder, storage_errors
 
 _FORMAT = 2
 """Of what is measured: trainings that an older version kept under another number are made again."""
-
-
-class FirstKept(Protocol):
-    """Has a use for the model of the first training on all rows."""
-
-    def wants(self, digest: str) -> bool:
-        """Whether it is needed, also where its losses are known; called once, before `keep`."""
-
-    def keep(self, model: Any) -> None:
-        """Take from it what is needed."""
-
-    def copies(self) -> bool:
-        """Whether `keep` needs memory for LoRA's matrices put into a copy of the student."""
 
 
 class StepScreen(Protocol):
@@ -75,9 +63,9 @@ def run_trial(
     seeds: Sequence[int],
     folder: Path,
     screen: StepScreen,
-    first: FirstKept,
+    first: Keeping,
 ) -> SeedTrial:
-    """Teach every lesson with every seed, all rows first; finished ones lie in `trainings`. `first` may keep a model.
+    """Teach every lesson with every seed, all rows first, whose model `first` may keep; finished ones lie in `trainings`.
 
     Raises:
         MachineError: there is no memory for it.

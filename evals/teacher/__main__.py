@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from aiohttp import web
 
 from evals.teacher.config import FAULT_KINDS, Improvable, TeacherConfig
-from evals.teacher.server import make_app
+from evals.teacher.server import serve_teacher
 from skills_dspy.base.errors import SkillsError
 
 _BANNER = "This is a SIMULATED Ollama server: no language model runs here, replies are made by chance."
@@ -65,7 +64,7 @@ def main(port: int, cases: tuple[Path, ...], **attributes: Any) -> None:
     except OSError as error:
         raise click.ClickException(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another") from error
     print(f"{_BANNER}\nlistening on http://127.0.0.1:{bound.getsockname()[1]}", flush=True)
-    web.run_app(make_app(config), sock=bound, handler_cancellation=True, access_log=None, shutdown_timeout=0.1, print=None)
+    serve_teacher(config, bound)
 
 
 def _improvable(cases: tuple[Path, ...]) -> Improvable | None:

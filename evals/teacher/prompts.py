@@ -10,17 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _OPENING = re.compile(r"<(\w+)>\n")
-_PROSE = {
-    "Reply with the description only": "write_description",
-    "Now write one new text": "write_context",
-    "Reply with the answer only": "write_answer",
-}
-_LABELLED = {
-    "quality": "instruction_quality",
-    "score": "sample_quality",
-    "difficulty": "difficulty",
-    "category": "category",
-}
+_PROSE = {"Reply with the description only": "write_description", "Reply with the answer only": "write_answer"}
+_LABELLED = {"quality": "instruction_quality", "score": "sample_quality"}
 
 Fields = list[tuple[str, str]]
 
@@ -30,9 +21,8 @@ class Prompt:
     """What a request says.
 
     Attributes:
-        step: its stage in the program, `tags` where all tags are wanted in one reply, or `other`.
+        step: its stage in the program, `tags` where all tags are wanted in one reply, or `other` where it makes no difference.
         text: the user message that holds the task.
-        task_description: empty when there is none.
         context: the subject's context, not an example's.
         question: the subject's question, not an example's.
         path: where the task stands, when its description is asked for.
@@ -41,7 +31,6 @@ class Prompt:
 
     step: str
     text: str
-    task_description: str = ""
     context: str | None = None
     question: str | None = None
     shown: tuple[str, ...] = ()
@@ -53,8 +42,6 @@ def read_step(schema: Mapping[str, Any] | None, ending: str) -> str:
     if schema is None:
         return next((step for begins, step in _PROSE.items() if ending.startswith(begins)), "other")
     properties = schema.get("properties", {})
-    if "axes" in properties:
-        return "plan_variety"
     if "questions" in properties:
         return "write_questions"
     if "rating" in properties:
@@ -73,9 +60,8 @@ def read_prompt(messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]
     named = {name: value.strip() for name, value in fields}
     step = read_step(schema, ending)
     return Prompt(
-        step="judge_context" if step == "judge_question" and "question" not in named else step,
+        step="other" if step == "judge_question" and "question" not in named else step,  # a context is judged
         text=text,
-        task_description=named.get("task_description", ""),
         context=named.get("context"),
         question=named.get("question"),
         shown=tuple(_shown_questions([field for field in fields if field[0] == "examples"])),

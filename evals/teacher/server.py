@@ -1,5 +1,6 @@
 """The simulated teacher over HTTP."""
 
+import socket
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -18,6 +19,11 @@ _LARGEST_BODY = 64 << 20
 def runner_of(app: web.Application) -> web.AppRunner:
     """Runs an application so that a client which leaves frees its slot at once."""
     return web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
+
+
+def serve_teacher(config: TeacherConfig, bound: socket.socket) -> None:
+    """Serve on a listening socket until SIGTERM or SIGINT."""
+    web.run_app(make_app(config), sock=bound, handler_cancellation=True, access_log=None, shutdown_timeout=0.1, print=None)
 
 
 def make_app(config: TeacherConfig, service: Service | None = None) -> web.Application:

@@ -87,6 +87,12 @@ class NotedStudent(Noted):
         return any(name == task_name or name.startswith(f"{task_name} (") for name in self.runs)
 
 
+def digest_of_rows(paths: RunPaths) -> str:
+    """The SHA-256 of the rows that a run has now, of no bytes where it has none. StorageError where they cannot be read."""
+    with storage_errors("read", paths.data):
+        return hashlib.sha256(paths.data.read_bytes() if paths.data.exists() else b"").hexdigest()
+
+
 def read_student_report(path: Path) -> NotedStudent | None:
     """The report in a file; None where it is none. StorageError where it cannot be read."""
     with storage_errors("read", path):
@@ -104,8 +110,7 @@ def student_reports(paths: RunPaths, task_name: str) -> tuple[tuple[NotedStudent
     may have been taught with it: `NotedStudent.together`. StorageError where one of these files, or the rows, cannot be read.
     """
     found, said = list[NotedStudent](), list[str]()
-    with storage_errors("read", paths.data):
-        rows = hashlib.sha256(paths.data.read_bytes() if paths.data.exists() else b"").hexdigest()
+    rows = digest_of_rows(paths)
     for path in filter(Path.is_file, _places(paths, task_name)):
         report = read_student_report(path)
         if report is None:

@@ -1,12 +1,16 @@
 """A student of some thousand random weights, in a folder as Hugging Face has them: nothing is fetched."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from evals.data.rows import Row
+from evals.student.checkpoints import Checkpoints
+from evals.student.model import LoadedStudent
+from evals.student.training import TrainingSettings, trained
 
 ANIMALS = ("fox", "badger", "marten", "jay", "pike", "hare", "stoat", "crow")
 SOUNDS = ("barks", "grunts", "hisses", "chatters", "bubbles", "drums", "trills", "caws")
@@ -51,3 +55,16 @@ def write_student(folder: Path, template: str | None = TEMPLATE) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@contextmanager
+def trained_once(
+    student: LoadedStudent,
+    rows: Sequence[Row],
+    settings: TrainingSettings,
+    seed: int,
+    on_step: Callable[[], None] = lambda: None,
+) -> Iterator[Any]:
+    """The student trained on rows, without a checkpoint that stays."""
+    with TemporaryDirectory() as folder, trained(student, rows, settings, seed, on_step, Checkpoints(Path(folder))) as model:
+        yield model

@@ -31,7 +31,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "EVERY", -1.0)
 
 
-def losses(student: LoadedStudent, kept: Checkpoints | None, settings: TrainingSettings, stop: int = 0) -> tuple[float, int]:
+def losses(student: LoadedStudent, kept: Checkpoints, settings: TrainingSettings, stop: int = 0) -> tuple[float, int]:
     """What a training comes to, and how many steps it took; somebody presses Ctrl-C at a step."""
     steps: list[int] = []
 
@@ -48,7 +48,7 @@ def losses(student: LoadedStudent, kept: Checkpoints | None, settings: TrainingS
 def test_a_stopped_training_comes_to_the_same_end(student: LoadedStudent, tmp_path: Path, full: bool) -> None:
     """Weights, moments, rate and the order of rows go on where they were; what is there in part is not used."""
     settings = TrainingSettings(full=full, epochs=2, rate=0.02)
-    whole, kept = losses(student, None, settings), Checkpoints(tmp_path / "training")
+    whole, kept = losses(student, Checkpoints(tmp_path / "whole"), settings), Checkpoints(tmp_path / "training")
     with pytest.raises(KeyboardInterrupt):
         losses(student, kept, settings, stop=3)
     last, steps = kept.last()

@@ -1,10 +1,8 @@
 """Answers before and after, judged blind in both orders."""
 
 import asyncio
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,27 +11,19 @@ from evals.session.session import SessionRequest, open_session
 from evals.student.judging import AnsweredTwice, Preference, judge_answers
 from skills_dspy.base.config import load_config
 from skills_dspy.cli.progress import Progress
-from tests.helpers.fake_server import FakeServer
+from tests.helpers.judges import JudgeServer
 
 PAIRS = [
     AnsweredTwice(Row(f"What is number {n}?", "A number.", "A text." if n else None), f"bad {n}", f"good {n}") for n in range(6)
 ]
 
 
-class Judge(FakeServer):
-    """Says what `choose` makes of a prompt."""
-
-    def __init__(self, choose: Callable[[str], str]) -> None:
-        super().__init__()
-        self._choose = choose
-
-    def _body(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        said = {"explanation": "Because.", "better": self._choose(payload["messages"][-1]["content"])}
-        message = {"role": "assistant", "content": json.dumps(said)}
-        return {"model": payload["model"], "message": message, "done": True, "done_reason": "stop", "eval_count": 9}
+def a_judge(choose: Callable[[str], str]) -> JudgeServer:
+    """One that says what `choose` makes of a prompt."""
+    return JudgeServer(lambda _, prompt: {"explanation": "Because.", "better": choose(prompt)})
 
 
-def judged(folder: Path, judge: Judge) -> Preference:
+def judged(folder: Path, judge: JudgeServer) -> Preference:
     """What it prefers."""
 
     async def ask() -> Preference:
@@ -51,13 +41,13 @@ def the_good_one(prompt: str) -> str:
 
 def test_a_judge_that_sees_the_difference_is_heard(tmp_path: Path) -> None:
     """Each pair is asked about in both orders, the answers stand there without a word of where they are from, and once only."""
-    judge = Judge(the_good_one)
+    judge = a_judge(the_good_one)
     found = judged(tmp_path, judge)
     assert (found.after, found.questions, found.turned, found.lost) == (1.0, 6, 0, 0)
     assert found.in_words.startswith("The answers after are better: judge prefers those after in 100 % (95 % 61 to 100) of 6")
     assert len(judge.prompts) == 12
     assert not any(word in prompt for prompt in judge.prompts for word in ("before", "after", "trained"))
-    again = Judge(the_good_one)
+    again = a_judge(the_good_one)
     assert judged(tmp_path, again) == found
     assert again.prompts == []
 
@@ -66,7 +56,7 @@ def test_a_judge_that_sees_the_difference_is_heard(tmp_path: Path) -> None:
 def test_few_questions_show_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Also if all of them are won: that is what chance does more than once in twenty times."""
     monkeypatch.setattr("tests.evals.student.test_judging.PAIRS", PAIRS[:count])
-    said = judged(tmp_path, Judge(the_good_one)).in_words
+    said = judged(tmp_path, a_judge(the_good_one)).in_words
     assert said.startswith("It cannot be shown that either are better: judge prefers those after in 100 % (95 % ")
     assert f"of {count} held-out questions, too few to show anything, for which 6 are needed; in 0 the order" in said
 
@@ -76,6 +66,6 @@ def test_few_questions_show_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 )
 def test_a_judge_that_sees_none_prefers_none(tmp_path: Path, says: str, turned: int, lost: int) -> None:
     """Whoever takes the first one takes either half of the time; what is no verdict counts for nothing."""
-    found = judged(tmp_path, Judge(lambda _: says))
+    found = judged(tmp_path, a_judge(lambda _: says))
     assert (found.after, found.turned, found.lost) == (None if lost else 0.5, turned, lost)
     assert found.in_words.startswith("judge gave no verdict" if lost else "It cannot be shown that either are better")

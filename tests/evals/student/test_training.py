@@ -16,12 +16,12 @@ from evals.data.rows import Row
 from evals.student.keeping import Keeping
 from evals.student.lessons import SHUFFLED, Curriculum, Lesson
 from evals.student.model import LoadedStudent, _mark_of, chosen_device, load_student
-from evals.student.training import TrainingSettings, trained
+from evals.student.training import TrainingSettings
 from evals.student.trial import digest_of, run_trial
 from skills_dspy.base.errors import MachineError, RequestError, SkillsError, StorageError
 from skills_dspy.cli.progress import Progress
 from skills_dspy.store.student_report import ALL
-from tests.helpers.tiny_student import ANIMALS, LESSONS, SOUNDS, one_thread, write_student
+from tests.helpers.tiny_student import ANIMALS, LESSONS, SOUNDS, one_thread, trained_once, write_student
 
 pytestmark = pytest.mark.torch
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.torch
 def talker(student: LoadedStudent) -> Iterator[LoadedStudent]:
     """One that knows how an answer looks, and not which one is right: it was taught all answers to all questions."""
     every = [Row(row.question, sound) for row in LESSONS for sound in SOUNDS]
-    with trained(student, every, TrainingSettings(full=True, epochs=3, rate=0.02, batch=8), 0, lambda: None):
+    with trained_once(student, every, TrainingSettings(full=True, epochs=3, rate=0.02, batch=8), 0):
         yield student
 
 
@@ -46,7 +46,7 @@ def test_right_answers_lower_the_loss_and_shuffled_ones_do_not(talker: LoadedStu
     settings = TrainingSettings(full=True, epochs=15, rate=0.02, batch=4)
     for name in (ALL, SHUFFLED):
         steps: list[int] = []
-        with trained(talker, lessons[name].rows, settings, 0, lambda steps=steps: steps.append(1)) as taught:  # type: ignore[misc]
+        with trained_once(talker, lessons[name].rows, settings, 0, lambda steps=steps: steps.append(1)) as taught:  # type: ignore[misc]
             after[name] = mean_loss(talker, taught)
         assert len(steps) == settings.steps(len(ANIMALS)) == 30
         assert mean_loss(talker) == before
@@ -58,7 +58,7 @@ def test_lora_leaves_the_student_as_it_was_and_the_seed_decides(student: LoadedS
     """Its matrices are taken away again; with the same seed the losses are the same."""
     before, after = mean_loss(student), []
     for seed in (1, 1, 2):
-        with trained(student, LESSONS, TrainingSettings(epochs=4, rate=0.02), seed, lambda: None) as taught:
+        with trained_once(student, LESSONS, TrainingSettings(epochs=4, rate=0.02), seed) as taught:
             after.append(mean_loss(student, taught))
         assert mean_loss(student) == before
     assert after[0] == after[1] != after[2]
@@ -91,7 +91,7 @@ def config_with(monkeypatch: pytest.MonkeyPatch, gpus: int, **settings: object) 
 def test_of_several_gpus_one_is_used(student: LoadedStudent, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trainer would spread the student over all of them, which TRL refuses."""
     config_with(monkeypatch, gpus=2)
-    with trained(student, LESSONS[:4], TrainingSettings(epochs=1), 0, lambda: None) as taught:
+    with trained_once(student, LESSONS[:4], TrainingSettings(epochs=1), 0) as taught:
         assert mean_loss(student, taught) > 0
 
 
@@ -102,7 +102,7 @@ def test_a_student_is_measured_in_one_precision(student: LoadedStudent, monkeypa
 
     config_with(monkeypatch, gpus=0, bf16=True)
     before = mean_loss(student)
-    with trained(student, LESSONS[:4], TrainingSettings(full=full, epochs=1, rate=0.02), 0, lambda: None) as taught:
+    with trained_once(student, LESSONS[:4], TrainingSettings(full=full, epochs=1, rate=0.02), 0) as taught:
         logits = taught.eval()(input_ids=torch.arange(9)[None]).logits
         assert (logits != logits.bfloat16().float()).any()
         assert mean_loss(student, taught) != before
@@ -122,7 +122,7 @@ def test_a_training_that_fails_leaves_the_student_as_it_was(
 
     if stops == "_trainer":
         monkeypatch.setattr("trl.trainer.sft_trainer.SFTTrainer._prepare_dataset", fail)
-    with pytest.raises(ValueError, match="stop"), trained(student, LESSONS, TrainingSettings(epochs=1), 0, fail):
+    with pytest.raises(ValueError, match="stop"), trained_once(student, LESSONS, TrainingSettings(epochs=1), 0, fail):
         pass
     assert sorted(student.model.state_dict()) == names
     assert mean_loss(student) == before
@@ -138,7 +138,7 @@ def test_nobody_is_told_of_a_training(student: LoadedStudent, monkeypatch: pytes
     monkeypatch.setattr(constants, "is_offline_mode", lambda: False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
     monkeypatch.setattr(_telemetry, "_start_telemetry_thread", lambda: sent.append("word"))
-    with trained(student, LESSONS[:4], TrainingSettings(epochs=1), 0, lambda: None):
+    with trained_once(student, LESSONS[:4], TrainingSettings(epochs=1), 0):
         assert sent == []
 
 

@@ -23,7 +23,7 @@ from evals.record.answering import CHECKOUT
 from evals.teacher import wire
 from evals.teacher.__main__ import main
 from evals.teacher.config import FAULT_KINDS, TeacherConfig
-from evals.teacher.filling import Taste, fill, filler_tokens
+from evals.teacher.filling import Taste, fill
 from evals.teacher.prompts import read_prompt
 from evals.teacher.replies import Teacher
 from evals.teacher.server import make_app
@@ -120,15 +120,6 @@ def test_made_replies_depend_on_the_request_and_the_seed_only() -> None:
     assert told(body(schema=QUESTIONS), TeacherConfig(seed=1)).text != base.text
 
 
-def test_num_predict_cuts_the_reply() -> None:
-    """The text ends at num_predict tokens with done_reason length; a limit that is not reached changes nothing."""
-    request = body(options={"num_predict": 7})
-    reply = told(request)
-    assert (reply.tokens, reply.done_reason) == (7, "length")
-    assert len(reply.text) == 28
-    assert told(body(options={"num_predict": 700})).done_reason == "stop"
-
-
 # ---- reading prompts -----------------------------------------------------------------------------------------------------
 
 INPUTS: dict[str, Any] = {
@@ -143,19 +134,16 @@ INPUTS: dict[str, Any] = {
     "avoid": "Begin otherwise.",
 }
 EXPECTED = {
-    "judge_question": "judge_question",
-    "judge_pair": "judge_pair",
     "tag_instruction_quality": "instruction_quality",
     "tag_fused": "tags",
     "tag_sample_quality": "sample_quality",
-    "tag_difficulty": "difficulty",
-    "tag_category": "category",
+    **dict.fromkeys(("plan_variety", "write_context", "judge_context", "tag_difficulty", "tag_category"), "other"),
 }
 
 
 @pytest.mark.parametrize("name", list(PROGRAM_STEPS))
 def test_every_prompt_of_the_program_is_understood(name: str) -> None:
-    """For each step of the program the simulation finds the step, the task and the subject's own question and context."""
+    """For each step of the program the simulation finds the step, and the subject's own question and context."""
     step, adapter = PROGRAM_STEPS[name], SkillsAdapter()
     signature = step.signature(5)
     whole = [Pair(context="C1", question="Q1", answer="A1")]
@@ -165,7 +153,6 @@ def test_every_prompt_of_the_program_is_understood(name: str) -> None:
     prompt = read_prompt(messages, adapter.plan(signature).schema)
     plain = name.removesuffix("_freeform").removesuffix("_grounded")
     assert prompt.step == EXPECTED.get(plain, plain)
-    assert prompt.task_description == inputs.get("task_description", "")
     assert prompt.path == inputs.get("path")
     assert prompt.context == inputs.get("context")
     assert prompt.question == inputs.get("question")
@@ -194,24 +181,6 @@ def test_faults_are_reproducible_and_a_retry_may_succeed() -> None:
     assert chosen(Teacher(TeacherConfig(seed=8, faults=config.faults))) != first
 
 
-def test_spoiled_replies_are_wrong_as_named() -> None:
-    """Truncated is cut, unreadable is not what was asked for, bad-label is a label that does not exist."""
-    whole = told(body(schema=JUDGE))
-    cut = told(body(schema=JUDGE), fault="truncated")
-    assert cut.done_reason == "length"
-    assert whole.text.startswith(cut.text)
-    assert 0 < len(cut.text) < len(whole.text)
-    assert json.loads(told(body(schema=JUDGE), fault="bad-label").text)["rating"] == 2
-    assert json.loads(told(body(schema=QUALITY), fault="bad-label").text)["quality"] not in get_args(Quality)
-    assert told(body(), fault="unreadable").text == ""
-    for seed in range(20):
-        text = told(body(schema=JUDGE, seed=seed), fault="unreadable").text
-        try:
-            assert set(json.loads(text)) == {"reply"}
-        except ValueError:
-            assert text
-
-
 # ---- over HTTP -----------------------------------------------------------------------------------------------------------
 
 MESSAGES = [{"role": "user", "content": "hello"}]
@@ -230,25 +199,16 @@ async def stats_of(server: BaseTestServer) -> dict[str, Any]:
 
 
 @local
-def test_the_ollama_client_understands_it() -> None:
-    """Models, version and chat come in Ollama's form."""
+def test_every_response_says_that_no_model_made_it() -> None:
+    """Recordings take from there what answered."""
 
-    async def talk() -> None:
-        async with serve(TeacherConfig()) as server, ollama.AsyncClient(str(server.make_url("/"))) as client:
-            model = (await client.list()).models[0]
-            assert (model.model, len(model.digest or "")) == (f"{MODEL}:latest", 64)
-            shown = await client.show(MODEL)
-            assert (shown.modelinfo or {})["llama.context_length"] == 131072
-            whole = await client.chat(MODEL, MESSAGES)
-            assert (whole.model, whole.done, whole.done_reason) == (MODEL, True, "stop")
-            assert whole.eval_count == filler_tokens(whole.message.content or "")
-            assert whole.prompt_eval_count == 2
-            async with httpx.AsyncClient() as http:
-                version = await http.get(str(server.make_url("/api/version")))
-            assert version.json() == {"version": "0.0.0-simulated"}
-            assert "no language model" in version.headers["server"]
+    async def talk() -> httpx.Response:
+        async with serve(TeacherConfig()) as server, httpx.AsyncClient() as client:
+            return await client.get(str(server.make_url("/api/version")))
 
-    asyncio.run(talk())
+    version = asyncio.run(talk())
+    assert version.json() == {"version": "0.0.0-simulated"}
+    assert "no language model" in version.headers["server"]
 
 
 @local
@@ -275,8 +235,8 @@ def test_log_probabilities_come_where_they_are_asked_for_and_a_rating_is_read_fr
 
 
 @local
-def test_a_model_that_is_not_pulled_is_404_until_it_is() -> None:
-    """The error has Ollama's words; pulling reports progress and helps."""
+def test_a_model_that_is_not_pulled_is_404() -> None:
+    """The error has Ollama's words."""
 
     async def talk() -> None:
         async with serve(TeacherConfig()) as server, ollama.AsyncClient(str(server.make_url("/"))) as client:
@@ -284,10 +244,6 @@ def test_a_model_that_is_not_pulled_is_404_until_it_is() -> None:
                 with pytest.raises(ollama.ResponseError) as error:
                     await ask
                 assert (error.value.status_code, error.value.error) == (404, "model 'x' not found")
-            progress = [step async for step in await client.pull("x", stream=True)]
-            assert progress[-1].status == "success"
-            assert any(step.completed == step.total for step in progress if step.total)
-            assert (await client.chat("x:latest", MESSAGES)).done
 
     asyncio.run(talk())
 
@@ -316,27 +272,6 @@ def test_slots_bound_what_is_worked_on_at_once_and_a_client_that_leaves_frees_it
         assert report["chat"] == 12
 
     asyncio.run(talk())
-
-
-@local
-def test_a_server_that_shares_its_speed_is_slower_for_each_and_faster_for_all() -> None:
-    """Four replies of 60 tokens at 4,000 a second take as long as their sum does at 1.8 times that."""
-
-    async def talk() -> list[float]:
-        async with serve(TeacherConfig(speed=4000.0)) as server, aiohttp.ClientSession() as session:
-
-            async def ask(seed: int) -> float:
-                asked = body(options={"num_predict": 60, "seed": seed})
-                async with session.post(server.make_url("/api/chat"), json=asked) as response:
-                    return float((await response.json())["eval_duration"]) / 1e9
-
-            began = time.monotonic()
-            return [await ask(0), *await asyncio.gather(*map(ask, range(4))), time.monotonic() - began]
-
-    alone, *together, whole = asyncio.run(talk())
-    assert alone >= 0.0149
-    assert max(together) > 0.0149
-    assert whole >= 0.0149 + 240 / 4000 / 1.8
 
 
 async def _fault(server: BaseTestServer) -> str:

@@ -1,8 +1,8 @@
 """`eval student` from the command line, with a student of random weights."""
 
 import json
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,44 +15,43 @@ from evals.student.report import StudentReport
 from evals.student.training import TrainingSettings
 from skills_dspy.base.errors import ServerError
 from skills_dspy.store.run_dir import RunPaths
-from tests.evals.student.test_judging import PAIRS, Judge
+from tests.evals.student.test_judging import PAIRS, a_judge
 from tests.evals.student.test_outcome import trial
 from tests.helpers.fake_server import FakeServer
 from tests.helpers.terminal import Said, Terminal
-from tests.helpers.tiny_student import one_thread, write_student
 
 pytestmark = pytest.mark.torch
 
 
-@pytest.fixture(scope="module")
-def student(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the student lies."""
-    with warnings.catch_warnings(), one_thread():
-        warnings.simplefilter("ignore")
-        yield write_student(tmp_path_factory.mktemp("student"))
+def measure(terminal: Terminal, data: object, *words: object, student: object = "any") -> Said:
+    """Type the command about some data."""
+    given = ("--seeds", terminal.task(), "--student", student, "--output-dir", terminal.folder / "trained")
+    return terminal.type("eval", "student", data, *given, *words)
 
 
-def measure(terminal: Terminal, student: Path, *words: object) -> Said:
-    """Type the command about the run."""
-    given = ("--seeds", terminal.task(), "--student", student, "--output-dir", terminal.folder / "trained", "--device", "cpu")
-    return terminal.type("eval", "student", terminal.output, *given, "--epochs", 1, *words)
+def refused(terminal: Terminal, why: str, data: object, *words: object) -> list[str]:
+    """Type what is refused, in these words; returns all that was said."""
+    said = measure(terminal, data, *words)
+    assert (said.code, why in said.err) == (2, True), said.err
+    return said.err.splitlines()
 
 
-def test_it_trains_measures_and_goes_on(terminal: Terminal, student: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_trains_measures_and_goes_on(terminal: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interrupted, it goes on; the report has every lesson, in three forms; a third time nothing is trained.
 
     The student and its card are written, and the run is left as it was.
     """
     terminal.run("--task-paths", terminal.task(), "-n", 4, "--hold-out", 2)
+    train = partial(measure, terminal, terminal.output, "--device", "cpu", "--epochs", 1, student=folder)
     data = RunPaths(terminal.output / "test/foxes").data
     rows, saved = data.read_bytes(), terminal.folder / "saved"
     with monkeypatch.context() as patched:
         patched.setattr("skills_dspy.cli.progress.TrainingProgress._count", interrupting())
-        said = measure(terminal, student)
+        said = train()
     assert said.code == 130
     assert "every finished training is kept: the same command goes on where this one stopped" in said.err
-    terminal.make_server = lambda: Judge(lambda _: "tie")
-    said = measure(terminal, student, "--json", "--save", saved, "--markdown", terminal.folder / "report.md", "--judge", "fox")
+    terminal.make_server = lambda: a_judge(lambda _: "tie")
+    said = train("--json", "--save", saved, "--markdown", terminal.folder / "report.md", "--judge", "fox")
     assert said.code == 0, said.err
     report = json.loads(said.out)
     assert (report["judged"]["after"], report["judged"]["questions"], report["judged"]["turned"]) == (0.5, 2, 0)
@@ -69,13 +68,13 @@ def test_it_trains_measures_and_goes_on(terminal: Terminal, student: Path, monke
     assert str(terminal.folder) not in card
     assert "base_model" not in card
     assert report["verdicts"][0] in card.replace("\\", "")
-    assert load_student(str(saved), "cpu").mark != load_student(str(student), "cpu").mark
+    assert load_student(str(saved), "cpu").mark != load_student(str(folder), "cpu").mark
     monkeypatch.setattr("evals.student.trial.trained", None)  # which nobody calls now
-    again = measure(terminal, student, "--save", saved)
+    again = train("--save", saved)
     assert (again.code, "5 of 5 trainings were finished earlier" in again.err) == (0, True), again.err
     assert "Loss per token of the held-out seeds' answers" in again.out
     assert "(LoRA of rank 16, 1 pass, learning rate 0.0002" in " ".join(again.out.split())
-    assert "is not the student of this training" in measure(terminal, student, "--save", terminal.output).err
+    assert "is not the student of this training" in train("--save", terminal.output).err
     assert data.read_bytes() == rows
 
 
@@ -110,12 +109,12 @@ def interrupting() -> Callable[[object], None]:
     ],
 )
 def test_rows_that_teach_nothing_are_refused(
-    terminal: Terminal, student: Path, rows: str, words: tuple[str, ...], why: str
+    terminal: Terminal, folder: Path, rows: str, words: tuple[str, ...], why: str
 ) -> None:
     """One sentence and exit code 2, before anything is trained."""
     data = terminal.write("rows.jsonl", rows)
     task = terminal.task() if "--window" not in words else terminal.write("short.yaml", SHORT)
-    said = terminal.type("eval", "student", data, "--seeds", task, "--student", student, "--device", "cpu", *words)
+    said = terminal.type("eval", "student", data, "--seeds", task, "--student", folder, "--device", "cpu", *words)
     assert (said.code, said.out) == (2, "")
     assert why in said.err.splitlines()[-1]
 
@@ -128,9 +127,7 @@ def test_a_judge_is_asked_for_before_anything_is_trained(
     monkeypatch.setattr("skills_dspy.cli.student.examine_student", None)  # which nobody calls
     if judge == "fox":
         terminal.make_server = Silent
-    words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained", "--judge", judge)
-    said = terminal.type("eval", "student", terminal.output, *words)
-    assert (said.code, why in said.err, len(said.err.splitlines())) == (2, True, 1), said.err
+    assert len(refused(terminal, why, terminal.output, "--judge", judge)) == 1
 
 
 def test_a_judge_may_be_a_model_file(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,13 +145,12 @@ def test_a_judge_may_be_a_model_file(terminal: Terminal, monkeypatch: pytest.Mon
     model = terminal.folder / "fox-1b.gguf"
     model.write_bytes(b"GGUF\3\0\0\0" + bytes(16))
     monkeypatch.setattr("skills_dspy.cli.student.examine_student", examine)
-    monkeypatch.setattr("skills_dspy.commands.api.server.LlamaCppServer", lambda *_, **__: Judge(lambda _: "tie"))
-    words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained", "--llamacpp", model)
-    said = terminal.type("eval", "student", terminal.output, *words, "--judge", "jay")
+    monkeypatch.setattr("skills_dspy.commands.api.server.LlamaCppServer", lambda *_, **__: a_judge(lambda _: "tie"))
     why = f"--judge jay: the model of --llamacpp {model} is called like its file; give --judge fox-1b"
-    assert (said.code, why in said.err, examined) == (2, True, []), said.err
+    refused(terminal, why, terminal.output, "--llamacpp", model, "--judge", "jay")
+    assert examined == []
     for name in ("fox-1b", "fox-1b.gguf"):
-        said = terminal.type("eval", "student", terminal.output, *words, "--judge", name, "--json")
+        said = measure(terminal, terminal.output, "--llamacpp", model, "--judge", name, "--json")
         assert (said.code, json.loads(said.out)["judged"]["judge"]) == (0, "fox-1b"), said.err
 
 
@@ -163,13 +159,9 @@ def test_data_is_not_compared_with_itself(terminal: Terminal, monkeypatch: pytes
     """A slip of the hand, which would cost a training."""
     monkeypatch.setattr("evals.student.examination.load_student", None)  # which nobody calls
     data = terminal.write("rows.jsonl", '{"question": "What is a cat?", "answer": "It purrs."}\n')
-    words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained")
-    said = terminal.type("eval", "student", data, *words, option, data)
-    assert (said.code, f"error: {option} {data}: it is among the data; give other rows" in said.err) == (2, True), said.err
+    refused(terminal, f"error: {option} {data}: it is among the data; give other rows", data, option, data)
     other = terminal.write("same.jsonl", '{"messages": ' + CHAT + "}\n")
-    said = terminal.type("eval", "student", data, *words, option, other)
-    why = f"error: {option} {other}: the data has the very same rows; give other rows"
-    assert (said.code, why in said.err) == (2, True), said.err
+    refused(terminal, f"error: {option} {other}: the data has the very same rows; give other rows", data, option, other)
 
 
 def test_a_control_of_the_same_task_is_refused(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,15 +172,13 @@ def test_a_control_of_the_same_task_is_refused(terminal: Terminal, monkeypatch: 
         typed = ("--task-paths", terminal.task(), "-n", 2, "--hold-out", 2, "--output-dir", folder, "--seed", seed)
         assert terminal.type("run", *typed).code == 0
     rows = RunPaths(run / "test/foxes").data.read_text("utf-8")
-    words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained", "--control")
     asked = json.loads(rows.splitlines()[0])["instruction"]
     part = terminal.write("part.jsonl", json.dumps({"instruction": asked, "response": "Yes."}))
     for control, why in (
         (other, "two/test/foxes: it is of test/foxes, as the data is, and no other skill; give rows of another task, or"),
         (part, "part.jsonl: the data has the very same questions; give other rows"),
     ):
-        said = terminal.type("eval", "student", run, *words, control)
-        assert (said.code, why in said.err) == (2, True), said.err
+        refused(terminal, why, run, "--control", control)
 
 
 def test_the_report_of_another_skill_is_not_replaced(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,12 +188,10 @@ def test_the_report_of_another_skill_is_not_replaced(terminal: Terminal, monkeyp
     folder.mkdir()
     told = {"student": "small", "data": ["out/foxes"], "runs": {}, "verdicts": []}
     terminal.write("trained/student.json", json.dumps(told))
-    words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", folder)
-    said = terminal.type("eval", "student", terminal.folder / "out/jays", *words)
     why = "student.json is a report about other data (out/foxes), which this one would replace; give it a folder of its own: "
-    assert (said.code, f"{why}--output-dir {folder / 'jays'}" in said.err) == (2, True), said.err
+    refused(terminal, f"{why}--output-dir {folder / 'jays'}", terminal.folder / "out/jays")
     for data in ("out/foxes", "./out//foxes"):
-        assert "trains with no_such_library" in terminal.type("eval", "student", data, *words).err
+        refused(terminal, "trains with no_such_library", data)
 
 
 @pytest.mark.parametrize("option", ["DATA", "--seeds", "--compare", "--control", "--student", "--config"])
@@ -229,7 +217,6 @@ def test_a_page_of_before_is_replaced_also_beside_the_data(terminal: Terminal, m
     """And one that cannot be written is refused before anything is trained."""
     monkeypatch.setattr("evals.student.model.NEEDED", ("no_such_library",))  # so that nothing is trained
     terminal.output.mkdir()
-    words = ("--seeds", terminal.task(), "--student", "any", "--output-dir", terminal.folder / "trained", "--markdown")
     (terminal.output / "learned.md").write_text("# What")
     (terminal.output / "README.md").write_text("# A card")
     for page, why in (
@@ -240,8 +227,7 @@ def test_a_page_of_before_is_replaced_also_beside_the_data(terminal: Terminal, m
         (Path("/proc/new.md"), "cannot write /proc/new.md: "),
         ("/dev/null", "--markdown /dev/null is no file; give a file"),
     ):
-        said = terminal.type("eval", "student", terminal.output, *words, page)
-        assert (said.code, why in said.err, len(said.err.splitlines())) == (2, True, 1), said.err
+        assert len(refused(terminal, why, terminal.output, "--markdown", page)) == 1
     assert sorted(path.name for path in terminal.output.iterdir()) == ["README.md", "learned.md"]
 
 

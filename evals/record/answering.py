@@ -13,6 +13,12 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 MODEL = "qwen2.5-coder:1.5b"
 """The model that demo and cassettes are recorded from, as Ollama names it: small enough for two processor cores."""
 
+CASSETTE_TASKS = (
+    CHECKOUT / "task_specs" / "coding" / "freeform" / "shell_command.yaml",
+    CHECKOUT / "task_specs" / "coding" / "grounded" / "sql_query.yaml",
+)
+"""What the cassettes of prompts and of the main flow are about. The demo has another grounded task: the model has no pair of SQL."""
+
 SIMULATED_NOTE = (
     "faults of a server, and replies made by chance between them, by the simulated teacher of evals/teacher, because no model "
     "fails on demand; no language model ran in this recording"

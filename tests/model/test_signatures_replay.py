@@ -15,8 +15,7 @@ import pytest
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from evals.record.answering import MODEL
-from evals.record.demo import TASKS
+from evals.record.answering import CASSETTE_TASKS, MODEL
 from skills_dspy.base.config import load_config
 from skills_dspy.model.adapter import SkillsAdapter
 from skills_dspy.model.engine import Window, make_lm
@@ -47,7 +46,7 @@ class Scene:
         return inputs(STEPS[step], self.spec, self.examples, self.subject)
 
 
-FREEFORM, GROUNDED = map(Scene, TASKS)
+FREEFORM, GROUNDED = map(Scene, CASSETTE_TASKS)
 
 
 class Asking:

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from evals.record.answering import MODEL
-from evals.record.demo import TASKS
+from evals.record.answering import CASSETTE_TASKS, MODEL
 from skills_dspy.base.config import NO_SCREENS, RunConfig, load_config
 from skills_dspy.base.records import Record, Rejection
 from skills_dspy.model.embedding.embedder import AsyncEmbedder, SentenceEmbedder
@@ -78,7 +77,7 @@ def settings() -> RunConfig:
 
 def run(place: int, host: str, folder: Path, embedder: SentenceEmbedder, cassette: Any) -> Ended:
     """Run a task to its end, one request at a time."""
-    specs = load_tasks((TASKS[place],)).specs
+    specs = load_tasks((CASSETTE_TASKS[place],)).specs
     config = settings()
 
     async def main() -> tuple[TaskView, ...]:

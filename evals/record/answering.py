@@ -17,7 +17,7 @@ CASSETTE_TASKS = (
     CHECKOUT / "task_specs" / "coding" / "freeform" / "shell_command.yaml",
     CHECKOUT / "task_specs" / "coding" / "grounded" / "sql_query.yaml",
 )
-"""What the cassettes of prompts and of the main flow are about. The demo has another grounded task: the model has no pair of SQL."""
+"""What the cassettes of prompts and main flow are about. The demo has another grounded task: of SQL the model makes no pair."""
 
 SIMULATED_NOTE = (
     "faults of a server, and replies made by chance between them, by the simulated teacher of evals/teacher, because no model "

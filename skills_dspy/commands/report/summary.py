@@ -31,7 +31,8 @@ def views_of(runs: Sequence[ShownRun], sides: Sequence[str]) -> tuple[View, ...]
     for side in dict.fromkeys(sides):
         own = tuple(number for number, other in enumerate(sides) if other == side)
         if len(own) > 1:
-            found.append(View(f"{side}: all {len(own)} runs" if side else f"all {len(own)} runs", own))
+            name = "both runs" if len(own) == 2 else f"all {len(own)} runs"
+            found.append(View(f"{side}: {name}" if side else name, own))
         for number in own:
             same = names.count(names[number]) > 1
             found.append(View(f"{names[number]} ({runs[number].paths.folder})" if same else names[number], (number,)))

@@ -200,7 +200,7 @@ def test_two_places_stand_side_by_side(run: RunPaths, tmp_path: Path) -> None:
     screened.rejected.write_text(json.dumps(rejected | {"stage": "decontamination", "reason": "contaminated"}) + "\n")
     found = reported(tmp_path / "r.html", one, other=tmp_path / "two")
     names = [view["name"] for view in found.summary["views"]]
-    assert names == [f"test/foxes ({one})", f"{tmp_path / 'two'}: all 2 runs", f"test/foxes ({two})", "test/jays"]
+    assert names == [f"test/foxes ({one})", f"{tmp_path / 'two'}: both runs", f"test/foxes ({two})", "test/jays"]
     assert found.summary["views"][found.summary["beside"]]["runs"] == [1, 2]
     both = found.summary["views"][1]
     came = {at["stage"]: (at["came"], at["on"]) for at in both["funnel"]}

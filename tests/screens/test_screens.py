@@ -394,8 +394,8 @@ def test_a_context_may_begin_as_a_task_does() -> None:
     assert reason("context", text, OF_GRAMMAR) is None
 
 
-def test_of_contexts_by_a_strong_model_no_material_is_an_echo_and_half_of_talk_is() -> None:
-    """Seven tasks with twelve contexts of either kind each; what passes has few words of the description and none of talk."""
+def test_of_contexts_by_strong_models_next_to_no_material_is_an_echo_and_most_talk_is() -> None:
+    """Fifteen tasks with ten or twelve contexts of either kind each; what passes has few words of the description."""
     passed: dict[str, list[str]] = {"material": [], "talk": []}
     for case in yaml.safe_load((Path(__file__).parent / "contexts.yaml").read_text(encoding="utf-8")):
         if case["task"]:
@@ -406,8 +406,8 @@ def test_of_contexts_by_a_strong_model_no_material_is_an_echo_and_half_of_talk_i
         of = task_texts_of(spec, a_config({}).screens, INSTRUCTIONS)
         for kind, texts in passed.items():
             texts += [text for text in case[kind] if reason("context", text, of) is None]
-    assert len(passed["material"]) == 84
-    assert len(passed["talk"]) <= 42
+    assert len(passed["material"]) >= 163, "of 164: one line of a dialogue has the words of its description"
+    assert len(passed["talk"]) <= 55, "of 164"
 
 
 def test_a_context_may_talk_of_the_task_as_a_seeds_does() -> None:

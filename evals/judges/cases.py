@@ -162,9 +162,9 @@ def _named(where: Where) -> str:
 _WORDING = Wording(SpecError, _named, {"extra_forbidden": "{unknown}", "word": "{place} is {value}; write one of: {message}"})
 
 
-def labelled_cases(paths: Sequence[Path], config: RunConfig, reviewed: Sequence[Case] = ()) -> tuple[Case, ...]:
-    """The cases of files, as `load_cases` reads them, and those of reviews; the shipped ones where neither is given."""
-    return (*(load_cases(paths or (SHIPPED,), config) if paths or not reviewed else ()), *reviewed)
+def labelled_cases(paths: Sequence[Path], config: RunConfig, reviewed: Sequence[Case] | None = None) -> tuple[Case, ...]:
+    """The cases of files, as `load_cases` reads them, and those of reviews, maybe none; else the shipped ones."""
+    return (*(load_cases(paths or (SHIPPED,), config) if paths or reviewed is None else ()), *(reviewed or ()))
 
 
 def load_cases(paths: Sequence[Path], config: RunConfig) -> tuple[Case, ...]:

@@ -64,7 +64,8 @@ def _second_answer(found: FoundRow, journal: JournalReader, out: Console) -> Non
         rates = "judge_pair" if pair.scale == "pair_verdict" else pair.scale
         for digest in second.calls:
             if (reply := journal.full(digest)) is not None:
-                stage = "write_answer" if STEPS[reply.step].stage == "write_answer" else rates
+                step = STEPS.get(reply.step)  # None: of another version
+                stage = "write_answer" if step is not None and step.stage == "write_answer" else rates
                 _call(f"{stage}, second answer", 1, 1, reply, found.row["provenance"]["prompts"].get(stage, ""), out)
 
 

@@ -103,7 +103,7 @@ def _request(options: OptimizeOptions, config: RunConfig) -> OptimizeRequest:
         target=options.target,
         optimizer=options.optimizer,  # type: ignore[arg-type] # checked above
         specs=specs,
-        cases=labelled_cases(options.cases, config, reviewed_cases(reviewed)),
+        cases=labelled_cases(options.cases, config, reviewed_cases(reviewed) if reviewed else None),
         level=None if options.max_calls is not None else (options.budget or "light"),  # type: ignore[arg-type]
         most_calls=options.max_calls,
         seed=options.session.seed,

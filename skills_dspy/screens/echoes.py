@@ -23,13 +23,12 @@ _TALK_OF_TASK = re.compile(
     r"|correct|return|provide|produce|classify|explain|translate|convert|summari[sz]e|describe|answer|calculate|complete)\b)"
     r"|\bthe language model (?:has to|must|should|needs to|reads|learns|is asked)\b"
     r"|\b(?:this|the) (?:task|skill|context) (?:is about|teaches|helps)\b"
-    r"|\b(?:the|an) (?:AI )?assistant (?:answers|reads|identifies|replies|returns|that)\b"
-    r"|\bthe user (?:provides|enters|pastes|asks|gives|has)\b",
+    r"|\bthe AI assistant (?:has to|must|should|answers|reads|identifies|replies|returns)\b",
     re.IGNORECASE,
 )
 """How a model that was asked for material tells what would be done with it; a question may well begin with `Given a`."""
-_BEGINNING = 4
-"""Letters by which two words are taken for forms of one."""
+_BEGINNING, _LONG = 4, 6
+"""Letters by which two words are taken for forms of one; and of a word that not every text has."""
 _SEVERAL, _MORE, _SHARE = 3, 2, 1 / 3
 """A context says its task again that has several words of the description, so many more than any seed's, and of its own words
 so large a share; where all seeds have marks in common, one that lacks most of them and has a single word more."""
@@ -74,8 +73,9 @@ def _talk_of_the_task(new: NewText) -> str | None:
     described, own = _beginnings(new.task.description), _beginnings(new.text)
     seeds = [_beginnings(context) for context in new.task.contexts]
     said, most = own & described, max((len(words & described) for words in seeds), default=0)
-    # What all seeds have, and no description, is a mark of the material: `CREATE TABLE`, `INTEGER`.
-    marks = frozenset.intersection(*seeds) - described if len(seeds) >= _SEVERAL else frozenset[str]()
+    # Long words that all seeds have, and no description, are marks of the material: `CREATE`, `INTEGER`, `PRIMARY`.
+    long = [_beginnings(context, _LONG) for context in new.task.contexts]
+    marks = frozenset.intersection(*long) - described if len(long) >= _SEVERAL else frozenset[str]()
     if len(marks) >= _SEVERAL:
         retold = 2 * len(marks & own) < len(marks) and len(said) > most
     else:
@@ -87,9 +87,9 @@ def _talk_of_the_task(new: NewText) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _beginnings(text: str) -> frozenset[str]:
+def _beginnings(text: str, shortest: int = _BEGINNING) -> frozenset[str]:
     """How the longer words of a text begin, so that `queries` and `query` are one; short words are in all texts."""
-    return frozenset(token[:_BEGINNING] for token in tokens(text) if len(token) >= _BEGINNING)
+    return frozenset(token[:_BEGINNING] for token in tokens(text) if len(token) >= shortest)
 
 
 def _names(new: NewText, pair: str) -> bool:

@@ -365,7 +365,7 @@ SQL = "To teach a language model to write one SQL query that answers a question 
         "Given a table of books, select the titles of books published in 2020 that are available for purchase.",
         "New context: a shop that sells fish.",
         "Rivers and lakes. The language model has to find out which is longer.",
-        "The user enters a review. The assistant replies with one of three labels.",
+        "Somebody writes a review. The AI assistant replies with one of three labels.",
     ],
 )
 def test_a_context_that_talks_of_its_task_is_an_echo(text: str) -> None:
@@ -388,6 +388,18 @@ def test_a_context_with_some_words_of_its_task_is_material(text: str) -> None:
     assert reason("context", text, material(TABLES, SQL)) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ticket 9: The user has no access to the shared drive since Monday, and asks who can give it back.",
+        "The assistant replies to the letter of the minister on Monday, and the committee meets again in May.",
+    ],
+)
+def test_users_and_assistants_are_people(text: str) -> None:
+    """A ticket or the minutes of a meeting speak of them."""
+    assert reason("context", text, OF_GRAMMAR) is None
+
+
 def test_a_context_may_begin_as_a_task_does() -> None:
     """What is given there is no task, and nobody is asked for anything."""
     text = "Given the rain of the last weeks, the farmers of the valley wait. They write letters to the mayor about the dam."
@@ -407,7 +419,7 @@ def test_of_contexts_by_strong_models_next_to_no_material_is_an_echo_and_most_ta
         for kind, texts in passed.items():
             texts += [text for text in case[kind] if reason("context", text, of) is None]
     assert len(passed["material"]) >= 163, "of 164: one line of a dialogue has the words of its description"
-    assert len(passed["talk"]) <= 55, "of 164"
+    assert len(passed["talk"]) <= 52, "of 164"
 
 
 def test_a_context_may_talk_of_the_task_as_a_seeds_does() -> None:

@@ -24,6 +24,8 @@ from skills_dspy.store.reviews import Review, read_reviews, review_place, standi
 from skills_dspy.store.run_dir import RunPaths, runs_at
 from skills_dspy.store.run_json import known_run, run_json_errors
 
+_BLOCK = 1 << 20
+
 _Texts = tuple[str, str, str | None]
 """Question, answer and context."""
 
@@ -97,7 +99,13 @@ def _whole_rows(path: Path) -> int:
         if not path.exists():
             return 0
         with path.open("rb") as file:
-            return sum(len(line) for line in file if line.endswith(b"\n"))
+            start = file.seek(0, 2)
+            while start:
+                end, start = start, max(0, start - _BLOCK)
+                file.seek(start)
+                if (newline := file.read(end - start).rfind(b"\n")) >= 0:
+                    return start + newline + 1
+    return 0
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from evals.figures.statistics import items_to_halve, kappa_interval
-from evals.judges.cases import ACCEPTED, ANSWER_ALONE, EDITED, IN_WORDS, SCALE_OF_STEP
+from evals.judges.cases import ACCEPTED, ANSWER_ALONE, EDITED, IN_WORDS, SCALE_OF_STEP, labelled_cases
 from evals.judges.reviewed import card_of_reviews, head_of_reviews, read_reviewed, reviewed_cases
 from skills_dspy.base.errors import RequestError, RunDirError
 from skills_dspy.base.seeds import STANDARD
@@ -20,7 +20,7 @@ from skills_dspy.store.reviews import Review, ReviewLog, text_mark
 from skills_dspy.store.run_dir import RunPaths
 from tests.helpers.exporting import a_record, a_run_json, write_run
 from tests.helpers.fake_server import FakeServer
-from tests.helpers.making import there
+from tests.helpers.making import a_config, there
 from tests.helpers.small_runs import SEEDS, TEACHER, make_run
 from tests.helpers.terminal import Terminal
 
@@ -291,3 +291,9 @@ def test_judges_are_optimized_on_reviewed_rows(paths: RunPaths, terminal: Termin
     assert all(part & looked for part in parts)
     assert told["reviews"] == len(looked)
     assert not any(one & other & looked for one, other in combinations(parts, 2))
+
+
+def test_reviews_without_a_case_leave_the_shipped_cases_out() -> None:
+    """Whoever names reviews means these; the shipped cases are for who names neither reviews nor files."""
+    assert labelled_cases((), a_config({}), ()) == ()
+    assert labelled_cases((), a_config({}))

@@ -19,8 +19,8 @@ _TALK = re.compile(
 
 _TALK_OF_TASK = re.compile(
     r"\A\W*(?:new context\W|here is (?:a|the) new context\b"
-    r"|given (?:an?|the|some)\b[^.?!]*, (?:write|create|find|list|identify|extract|generate|determine|decide|suggest|rewrite"
-    r"|correct|return|provide|produce|classify|explain|translate|convert|summari[sz]e|describe|answer|calculate|complete)\b)"
+    r"|given (?:an?|the|some)\b[^.?!]*, (?:write|create|find|list|select|identify|extract|generate|determine|decide|suggest"
+    r"|rewrite|correct|return|provide|produce|classify|explain|translate|convert|summari[sz]e|describe|answer|calculate|complete)\b)"
     r"|\bthe language model (?:has to|must|should|needs to|reads|learns|is asked)\b"
     r"|\b(?:this|the) (?:task|skill|context) (?:is about|teaches|helps)\b"
     r"|\bthe AI assistant (?:has to|must|should|answers|reads|identifies|replies|returns)\b",

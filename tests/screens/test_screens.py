@@ -388,6 +388,11 @@ def test_a_context_with_some_words_of_its_task_is_material(text: str) -> None:
     assert reason("context", text, material(TABLES, SQL)) is None
 
 
+def test_a_context_that_asks_is_an_echo_where_seeds_share_no_words_too() -> None:
+    """Contexts in prose have no marks in common."""
+    assert reason("context", "Given a table of books, select the titles of those from 2020.", OF_GRAMMAR) == "echo"
+
+
 @pytest.mark.parametrize(
     "text",
     [
